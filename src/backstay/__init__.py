@@ -1,0 +1,1 @@
+"""backstay: one dependable layer between a program and language models."""

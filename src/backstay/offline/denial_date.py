@@ -1,0 +1,205 @@
+"""The dates of a denial: when the notice was issued and when the care was given.
+
+A date is taken by its label, never by its rank: the newest date of a letter may be a deadline and the oldest a policy's.
+Labels stand in tiers; within a tier the first in reading order wins and a different one is a contradiction. A date that the
+letter ascribes to another document (a copy, a prior or enclosed notice) never becomes the notice date.
+"""
+
+from __future__ import annotations
+
+import re
+
+from backstay.offline.date import DateMention
+from backstay.offline.denial_layout import Conflict, Form, Hit, Letter, Reading, absent, labels
+from backstay.offline.finding import Finding
+
+_DOCUMENT = r"(?:notice|letter|denial|determination|adverse determination|decision|notification|mailing|issue|issuance|correspondence|explanation)"
+_NOTICE_TIERS: tuple[tuple[re.Pattern[str], float], ...] = (
+    (labels(rf"date of (?:this |the |our )?(?:initial )?{_DOCUMENT}", rf"(?:{_DOCUMENT}|letter|mailed|mail|issued?|sent) date",
+            r"date (?:of )?(?:notice )?(?:mailed|issued|sent|denied|of this notice)", r"(?:mailed|issued|denied|dated|sent)(?: on)?(?=\s*:)",
+            r"notice (?:mailed|issued|sent|dated)", r"date of (?:claim )?(?:denial|determination)", r"date mailed", r"decision made on"), 0.97),
+    (labels(r"(?:today's |current )?date(?=\s*:|\s{2,}|\s*$)", r"date(?=\s*\n)"), 0.95),
+    (labels(r"(?:statement|processed|processing|process|eob|adjudication|finali[sz]ed|print(?:ed)?|report|review|completed|claim processed) date",
+            r"date (?:processed|finali[sz]ed|printed|of review|completed|reviewed|claim (?:was )?processed|prepared|of statement)",
+            r"(?:processed|finali[sz]ed)(?: on)?(?=\s*:)"), 0.88),
+)  # fmt: skip
+_NOTICE_PROSE = re.compile(
+    r"\b(?:this (?:notice|letter|decision|denial|determination)(?: is| was)?,? (?:dated|issued|mailed|sent)(?: on)?|"
+    r"(?:we|the plan|our medical director) (?:mailed|issued|sent) this (?:notice|letter)(?: to you)? on)\s+$",
+    re.I,
+)
+_DECIDED_ON = re.compile(r"\bon,?\s+$", re.I)
+_DECIDED = re.compile(r"\s*,?\s*(?:we|our [\w ]{1,30}|the plan|[\w ]{1,40}) (?:denied|decided|determined|made|issued|completed)\b", re.I)
+_OTHER_DOCUMENT = re.compile(
+    r"\b(?:ref\b\.?|archived?|copy|prior|previous|earlier|enclosed|attached|supersede[sd]?|replaces?|original|initial|birth|"
+    r"your (?:letter|request|appeal)|effective|revised|rev\.|form)\b",
+    re.I,
+)
+_SERVICE_TIERS: tuple[tuple[re.Pattern[str], float], ...] = (
+    (labels(r"dates? ?(?:\(s\) )?(?:of|for) (?:the )?(?:service|care|treatment|procedure|surgery|visit)s?", r"service ?date ?(?:\(s\)|s)?",
+            r"date ?\(s\) of service", r"dates? of service ?\(s\)", r"DOS", r"service from", r"svc date", r"serv date",
+            r"dates? services? (?:were |was )?(?:provided|rendered|received|performed)", r"date (?:provided|rendered|performed)",
+            r"(?:date of )?(?:admission|admit)(?: date)?", r"(?:procedure|treatment|surgery|visit|fill|dispense|scheduled|appointment) date",
+            r"(?:proposed|planned|scheduled|requested|anticipated|expected) (?:start |service )?dates?(?: of service)?", r"from date", r"date filled",
+            r"(?:requested )?start date"), 0.97),
+)  # fmt: skip
+_SERVICE_PROSE = re.compile(
+    r"\b(?:services?|procedure|treatment|surgery|visit|care|test|scan|imaging|stay|admission|admitted|therapy|equipment|item|drug|"
+    r"provided|performed|rendered|received|dispensed|furnished|delivered|seen|scheduled)\b[^.\n]{0,70}?"
+    r"\b(?:on|dated|from|beginning|of|for)\s+(?:or about )?$",
+    re.I,
+)
+_NOT_SERVICE = re.compile(
+    r"\b(?:(?:we|plan|department|office)\b[^.\n]{0,30}\breceived|(?:request|claim|appeal|records|information|letter)\b[^.\n]{0,30}"
+    r"\b(?:received|submitted|dated|sent|made)|appeal|effective|deadline|revised|in effect|policy|bulletin|birth)\b",
+    re.I,
+)
+_FILLER = re.compile(r"(?:(?:from|on|of|as of|beginning)\s+)?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)[a-z]*\.?,?\s+)?", re.I)
+_RANGE = re.compile(r"\s*(?:-|to|through|thru|until)\s*$", re.I)
+_HEAD_ROWS = 18
+_SALUTATION = re.compile(r"(?mi:^[ ]*(?:dear\b|to whom|re\s*:))")
+
+
+def date_form(letter: Letter) -> Form:
+    """A form that reads a date, after a weekday or a word such as "from"."""
+    starts = {mention.start: mention for mention in letter.dates}
+
+    def read(start: int, limit: int) -> tuple[int, int] | None:
+        filler = _FILLER.match(letter.text, start, limit)
+        mention = starts.get(filler.end() if filler else start)
+        return (mention.start, mention.end) if mention and mention.end <= limit else None
+
+    return read
+
+
+def read_dates(letter: Letter) -> Reading:
+    """The notice date and the service date."""
+    notice, notice_conflicts = _notice(letter)
+    service, service_conflicts = _service(letter)
+    return Reading(
+        {"dates.date_of_denial": notice, "dates.date_of_service": service, "service.date_of_service": service},
+        notice_conflicts + service_conflicts,
+    )
+
+
+def value_at(letter: Letter, start: int) -> str:
+    """The ISO date that begins at a place where `date_form` found one."""
+    return next(mention.value for mention in letter.dates if mention.start == start)
+
+
+def _notice(letter: Letter) -> tuple[Finding, tuple[Conflict, ...]]:
+    form = date_form(letter)
+    for tier, confidence in _NOTICE_TIERS:
+        hits = list(letter.hits(tier, form))
+        own = [hit for hit in hits if not _is_other_document(letter, hit)]
+        if own:
+            return _chosen(letter, own, hits, confidence)
+    mention = _notice_prose(letter) or _standing_alone(letter)
+    if mention is None:
+        return absent("no date is labelled or placed as the date of the notice"), ()
+    rule, found, confidence = mention
+    return Finding(value=found.value, confidence=confidence, start=found.start, end=found.end, rule=rule), ()
+
+
+def _chosen(letter: Letter, own: list[Hit], hits: list[Hit], confidence: float) -> tuple[Finding, tuple[Conflict, ...]]:
+    first = own[0]
+    values = dict.fromkeys(value_at(letter, hit.start) for hit in [first, *hits])
+    is_contradicted = len(values) > 1
+    finding = Finding(
+        value=value_at(letter, first.start),
+        confidence=0.6 if is_contradicted else confidence,
+        start=first.start,
+        end=first.end,
+        rule=f"label/{first.place}",
+        reason="the letter prints more than one such date; the first is taken" if is_contradicted else None,
+    )
+    return finding, (Conflict("dates.date_of_denial", tuple(values)),) if is_contradicted else ()
+
+
+def _is_other_document(letter: Letter, hit: Hit) -> bool:
+    line_start = letter.text.rfind("\n", 0, hit.label_start) + 1
+    line_end = letter.text.find("\n", hit.end)
+    before = letter.text[max(line_start, hit.label_start - 40) : hit.label_start]
+    after = letter.text[hit.end : min(line_end if line_end >= 0 else len(letter.text), hit.end + 40)]
+    return bool(_OTHER_DOCUMENT.search(before.rsplit("  ", 1)[-1]) or _OTHER_DOCUMENT.search(after.split("  ", 1)[0]))
+
+
+def _notice_prose(letter: Letter) -> tuple[str, DateMention, float] | None:
+    for mention in letter.dates:
+        before = letter.text[max(0, mention.start - 80) : mention.start]
+        if _NOTICE_PROSE.search(before):
+            return "prose", mention, 0.9
+    for mention in letter.dates:
+        before = letter.text[max(0, mention.start - 12) : mention.start]
+        after = letter.text[mention.end : mention.end + 60]
+        if _DECIDED_ON.search(before) and _DECIDED.match(after):
+            return "decided on", mention, 0.7
+    return None
+
+
+def _standing_alone(letter: Letter) -> tuple[str, DateMention, float] | None:
+    """A date that is a whole cell in the head of the letter, where typists put it."""
+    salutation = _SALUTATION.search(letter.text)
+    head = salutation.start() if salutation else len(letter.text)
+    last = letter.rows[_HEAD_ROWS].start if len(letter.rows) > _HEAD_ROWS else len(letter.text)
+    spans = {(cell.start, cell.end) for cells in letter.cells for cell in cells}
+    found = [m for m in letter.dates if (m.start, m.end) in spans and m.start < min(head, last)]
+    if not found:
+        return None
+    return "head of the letter", found[0], 0.92 if len({m.value for m in found}) == 1 else 0.6
+
+
+def _service(letter: Letter) -> tuple[Finding, tuple[Conflict, ...]]:
+    form = date_form(letter)
+    for tier, confidence in _SERVICE_TIERS:
+        hits = list(letter.hits(tier, form))
+        if hits:
+            return _service_finding(letter, [hit.start for hit in hits], f"label/{hits[0].place}", confidence)
+    for rule, mentions, confidence in (("claim line", _claim_lines(letter), 0.95), ("prose", _service_prose(letter), 0.85)):
+        if mentions:
+            return _service_finding(letter, [mention.start for mention in mentions], rule, confidence)
+    return absent("no date is labelled or told as the date of service"), ()
+
+
+def _service_finding(
+    letter: Letter, starts: list[int], rule: str, confidence: float
+) -> tuple[Finding, tuple[Conflict, ...]]:
+    mentions = {mention.start: mention for mention in letter.dates}
+    chosen = min((mentions[start] for start in starts), key=lambda mention: mention.value)
+    if rule.startswith("label/same"):
+        chosen = mentions[starts[0]]
+    values = dict.fromkeys(mentions[start].value for start in starts)
+    reason = "the letter prints several dates of service" if len(values) > 1 else None
+    finding = Finding(
+        value=chosen.value,
+        confidence=0.7 if reason else confidence,
+        start=chosen.start,
+        end=chosen.end,
+        rule=rule,
+        reason=reason,
+    )
+    return finding, (Conflict("dates.date_of_service", tuple(values)),) if reason else ()
+
+
+def _claim_lines(letter: Letter) -> list[DateMention]:
+    """Dates of table rows that also hold a code or an amount in a cell of its own."""
+    found = []
+    for row, cells in zip(letter.rows, letter.cells, strict=True):
+        here = [m for m in letter.dates if row.start <= m.start < row.end]
+        if not here:
+            continue
+        rest = letter.text[here[0].end : row.end]
+        is_first = not re.search(r"[A-Za-z]{5,}", letter.text[row.start : here[0].start].replace("Line", ""))
+        if is_first and re.search(r"(?<![\w-])(?:\d{5}|[A-V]\d{4}|\d{4}[FTU])(?![\w-])|\$\s?\d", rest) and len(cells) >= 1:
+            found.append(here[0])
+    return found
+
+
+def _service_prose(letter: Letter) -> list[DateMention]:
+    found = []
+    for mention in letter.dates:
+        start, _ = letter.sentence(mention.start)
+        before = letter.text[max(start, mention.start - 120) : mention.start]
+        if _SERVICE_PROSE.search(before.replace("\n", " ")) and not _NOT_SERVICE.search(before.replace("\n", " ")):
+            found.append(mention)
+    return found[:1]

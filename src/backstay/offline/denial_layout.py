@@ -1,0 +1,190 @@
+"""A denial letter seen as rows and cells, and the one question every rule asks: which value stands at this label.
+
+A value stands after its label on the same row, in the next cell, in the row below, in the column below a table heading, or at
+the same place in a list of values that follows a list of labels. A place counts only if the value has the form that the field
+requires, which is what keeps "Member ID card" and a neighbouring heading from being read as values.
+"""
+
+from __future__ import annotations
+
+import bisect
+import functools
+import re
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from backstay.offline.date import DateMention, find_dates
+from backstay.offline.denial_screen import screen
+from backstay.offline.finding import Finding
+from backstay.offline.text import Cell, split_cells, split_lines
+
+Form = Callable[[int, int], tuple[int, int] | None]
+"""Reads a value that begins at `start` and ends before `limit`; the value's span, or None when the text has another form."""
+
+_SEPARATOR = re.compile(
+    r"\s{0,2}(?:\([^)\n]{0,40}\))?(?:[ ]?(?:numbers?|nos?\b\.?|num\b\.?|code|#|id\b))?(?:\([^)\n]{0,40}\))?"
+    r"(?:[ ]?\(s\))?[ ]?(?:[:#=.]+|-(?=[ ])|is:?\b|was\b|of\b)?[ ]?#?[ ]?",
+    re.I,
+)
+_RULE_LINE = re.compile(r"[\s\-=_+:.|~*]*")
+_LABEL_END = re.compile(r"[:#]\s*$")
+_MAX_ROWS = 40
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """A value at a label: its span, the label's span and where it stood (`same`, `right`, `below`, `column`, `list`)."""
+
+    start: int
+    end: int
+    label_start: int
+    label_end: int
+    place: str
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """Different values that the letter prints for one field."""
+
+    field: str
+    values: tuple[str, ...]
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one family of rules read: findings by path, and contradictions."""
+
+    fields: dict[str, Finding]
+    conflicts: tuple[Conflict, ...] = ()
+
+
+class Letter:
+    """A screened letter with its rows, cells and dates; places are places of the source text."""
+
+    def __init__(self, source: str) -> None:
+        screened = screen(source)
+        self.source = source
+        self.text = screened.text
+        self.warnings = screened.warnings
+        self.rows = split_lines(self.text)
+        self.cells = [split_cells(self.text, row) for row in self.rows]
+        self._starts = [row.start for row in self.rows]
+
+    @functools.cached_property
+    def dates(self) -> list[DateMention]:
+        """Every date, month before day where both orders are possible: letters of this kind are American."""
+        return find_dates(self.text, day_first=False)
+
+    def row_at(self, place: int) -> int:
+        """The number of the row that holds a place."""
+        return max(0, bisect.bisect_right(self._starts, place) - 1)
+
+    def sentence(self, place: int) -> tuple[int, int]:
+        """The span of the sentence around a place; a blank line, a form feed or a full stop before a capital ends it."""
+        start, end = 0, len(self.text)
+        for match in _sentence_breaks(self.text):
+            if match <= place:
+                start = match
+            else:
+                end = match
+                break
+        return start, end
+
+    def hits(self, label: re.Pattern[str], form: Form) -> Iterator[Hit]:
+        """Every value of the given form at the label, in reading order."""
+        for match in label.finditer(self.text):
+            yield from self._at_label(match.start(), match.end(), form)
+
+    def _at_label(self, start: int, end: int, form: Form) -> Iterator[Hit]:
+        number = self.row_at(start)
+        cells = self.cells[number]
+        index = next((i for i, cell in enumerate(cells) if cell.start <= start < cell.end), 0)
+        cell = cells[index]
+        separator = _SEPARATOR.match(self.text, end, self.rows[number].end)
+        after = separator.end() if separator else end
+        if found := form(after, self.rows[number].end):
+            yield Hit(*found, start, end, "same")
+        elif after >= cell.end or _LABEL_END.search(self.text, start, cell.end):
+            yield from self._elsewhere(number, index, (start, end), form)
+
+    def _elsewhere(self, number: int, index: int, label: tuple[int, int], form: Form) -> Iterator[Hit]:
+        cells = self.cells[number]
+        if index + 1 < len(cells) and (found := form(cells[index + 1].start, cells[index + 1].end)):
+            yield Hit(*found, *label, "right")
+            return
+        column = list(self._column(number, index, form))
+        if column:
+            place = "column" if len(cells) > 1 else "below"
+            yield from (Hit(*found, *label, place) for found in column)
+        elif found := self._in_list(number, form):
+            yield Hit(*found, *label, "list")
+
+    def _column(self, number: int, index: int, form: Form) -> Iterator[tuple[int, int]]:
+        """Values under a heading: all rows of the table, or the one row below a label that stands alone."""
+        heading = self.cells[number]
+        is_table = len(heading) > 1
+        for row in range(number + 1, min(number + 1 + (_MAX_ROWS if is_table else 1), len(self.rows))):
+            if _RULE_LINE.fullmatch(self.rows[row].text):
+                continue
+            if is_table and row > number + 1 and self._gap(row):
+                return
+            cell = self._under(heading[index], self.cells[row], index, len(heading))
+            if cell is not None and (found := form(cell.start, cell.end)):
+                yield found
+
+    def _gap(self, row: int) -> bool:
+        """Whether a blank line or a page break stands before a row."""
+        return self.text.count("\n", self.rows[row - 1].end, self.rows[row].start) > 1 or (
+            "\f" in self.text[self.rows[row - 1].end : self.rows[row].start]
+        )
+
+    def _under(self, heading: Cell, cells: list[Cell], index: int, width: int) -> Cell | None:
+        """The cell of a row that belongs to a heading: by number when the row is complete, else by position."""
+        if len(cells) == width:
+            return cells[index]
+        left = self.column_of(heading.start)
+        right = left + len(heading.text)
+        touching = [c for c in cells if self.column_of(c.start) < right + 2 and self.column_of(c.start) + len(c.text) > left - 2]
+        return min(touching, key=lambda c: abs(self.column_of(c.start) - left), default=None)
+
+    def column_of(self, place: int) -> int:
+        """The number of characters before a place on its line."""
+        return place - (self.text.rfind("\n", 0, place) + 1)
+
+    def _in_list(self, number: int, form: Form) -> tuple[int, int] | None:
+        """The value at the same rank, when bare labels stand one under the other and their values follow as a block."""
+        first = last = number
+        while first > 0 and _LABEL_END.search(self.rows[first - 1].text):
+            first -= 1
+        while last + 1 < len(self.rows) and _LABEL_END.search(self.rows[last + 1].text):
+            last += 1
+        target = last + 1 + number - first
+        if last == first or target >= len(self.rows):
+            return None
+        return form(self.rows[target].start, self.rows[target].end)
+
+    def matching(self, pattern: re.Pattern[str]) -> Form:
+        """A form that a pattern describes; group `value` is the value where the pattern has one."""
+
+        def read(start: int, limit: int) -> tuple[int, int] | None:
+            match = pattern.match(self.text, start, limit)
+            if match is None:
+                return None
+            return match.span("value") if "value" in pattern.groupindex else match.span()
+
+        return read
+
+
+@functools.lru_cache(maxsize=8)
+def _sentence_breaks(text: str) -> tuple[int, ...]:
+    pattern = r"(?<=[a-z0-9)\"%])[.!?][\"')]*\s+(?=[\"'(]?[A-Z])|\n[ \t]*\n\s*|\f\s*|:\s*\n\s*"
+    return tuple(match.end() for match in re.finditer(pattern, text))
+
+
+def labels(*names: str) -> re.Pattern[str]:
+    """A pattern for label names; a space in a name matches any run of blanks, dots, dashes or slashes."""
+    joined = "|".join(name.replace(" ", r"[\s./-]{1,3}") for name in names)
+    return re.compile(rf"(?<![\w-])(?:{joined})(?![\w])", re.I)
+
+
+def absent(reason: str) -> Finding:
+    """The finding of a field that the letter lacks, with the reason."""
+    return Finding(value=None, confidence=0.0, rule="absent", reason=reason)

@@ -1,0 +1,121 @@
+"""What of a letter is read at all: the text with every passage blanked that is not the plan speaking to the member.
+
+A letter is data. Nothing in it is obeyed, so an instruction to a machine can do harm only by posing as a fact. Three kinds of
+passage are blanked before any rule looks: invisible text, sentences that address software or hide things from people, and one
+or two stray lines after the letter's close. Every replacement keeps the length, so a place in the screened text is the same
+place in the source; each blanked passage is reported as a warning.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+# Invisible characters: zero-width space and joiners, soft hyphen, bidi controls, word joiner, byte-order mark, tag characters.
+INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f"
+_HIDDEN_RUN = re.compile(rf"\S*[{INVISIBLE}](?:\S*[{INVISIBLE}]){{2,}}\S*")
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_DECORATION = re.compile(r"[*_]{2,3}|(?m:^[ ]*(?:#{1,6}|>|[-*•▪●·])(?=[ ]))|\.{4,}|(?:\. ){4,}|_{4,}|(?m:[ ]*\\$)|`")
+_SAME_WIDTH = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "–": "-", "—": "-", "‑": "-", "−": "-"} | {
+    "’": "'", "‘": "'", "“": '"', "”": '"', "：": ":", "|": "\t", "│": "\t", "┃": "\t", "║": "\t", "\r": " ", "\v": " "})  # fmt: skip
+
+_RULES = r"(?:instruction|rule|prompt|guideline|directive|command|constraint|safeguard|polic(?:y|ies) above)s?"
+_VERBS = r"(?:ignore|disregard|forget|override|bypass|discard|overrule|skip)"
+_MACHINE = (
+    r"automated (?:system|process|agent|tool|reader|software)s?|AI (?:system|model|assistant|agent|tool)s?|"
+    r"(?:large )?language models?|LLMs?|chat ?bots?|(?:system|developer) (?:prompt|message|note)|(?:your|new|updated) instructions"
+)
+_FIELD = r"[a-z]+(?:_[a-z]+)*\.[a-z]+(?:_[a-z]+)*|[a-z]+_[a-z_]+|every field|all fields|(?:any|each|this) field"
+_CLOSING_WORDS = r"(?:clos|cancel|withdraw|drop|abandon|terminat|delet|archiv|suppress)\w*"
+_INSTRUCTIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("instruction", re.compile(rf"\b{_VERBS}\b[^.\n]{{0,50}}\b{_RULES}\b", re.I)),
+    ("instruction", re.compile(rf"\b(?:{_MACHINE})\b", re.I)),
+    ("role", re.compile(r"(?m:^)[ ]*[<\[({]*/?(?:system|assistant|user|developer|admin\w*|human|tool)[\])}>]*[ ]*[:>]", re.I)),
+    ("ledger", re.compile(rf"\b(?:set|mark|record|log|store|update|change|write|treat|flag|add)\b[^.\n]{{0,30}}\b(?:{_FIELD})")),
+    ("ledger", re.compile(r"\b(?:mark|record|treat|log|flag)\b[^.\n]{0,40}\bas (?:approved|covered|paid|verified|closed)\b", re.I)),
+    ("file", re.compile(rf"\b(?:authori[sz]\w+|please|must|should)?\s*{_CLOSING_WORDS} (?:the|this|that) (?:appeal|file|case)\b", re.I)),
+    ("file", re.compile(rf"\b(?:appeal|case|file) (?:has been|was|is|must be|should be) {_CLOSING_WORDS}", re.I)),
+    ("suppression", re.compile(r"\bdo(?:es)? not (?:notify|inform|tell|alert|escalate|mention|disclose|contact|flag)\b", re.I)),
+    ("suppression", re.compile(r"\bwithout (?:informing|notifying|telling|alerting|involving)\b", re.I)),
+    ("suppression", re.compile(r"\bno need to (?:mention|notify|inform|tell|escalate|flag|alert)\b", re.I)),
+)  # fmt: skip
+
+_SIGN_OFF = re.compile(r"(?mi:^[ ]*(?:sincerely|respectfully|(?:kind |best |warm )?regards|(?:very truly )?yours(?: truly)?)\b)")
+_CLOSE = re.compile(
+    r"(?mi:^[^\n]*(?:if you have (?:any )?(?:further )?questions|(?:on|of) your (?:member )?id card|please (?:call|contact) us|"
+    r"independent review organization|contact (?:member|customer) services?|enclosures?\b|^[ ]*cc:)[^\n]*$)"
+)
+_TAIL_LINES = 2
+_TAIL_CHARACTERS = 400
+_SENTENCE_END = re.compile(r"[.!?](?=\s)|\n|\f")
+
+
+class Screened(msgspec.Struct, frozen=True):
+    """The readable text, as long as the source, and what was blanked."""
+
+    text: str
+    warnings: tuple[str, ...]
+
+
+def screen(source: str) -> Screened:
+    """The source with decoration, invisible text, machine-directed sentences and stray closing lines blanked, same length."""
+    text, warnings = _blank_hidden(source.translate(_SAME_WIDTH))
+    text = _DECORATION.sub(lambda match: " " * len(match.group()), text)
+    text, found = _blank_instructions(text)
+    warnings += found
+    text, found = _blank_tail(text)
+    return Screened(text, tuple(warnings + found))
+
+
+def _blank(text: str, start: int, end: int) -> str:
+    return text[:start] + re.sub(r"[^\n\f]", " ", text[start:end]) + text[end:]
+
+
+def _blank_hidden(text: str) -> tuple[str, list[str]]:
+    warnings = []
+    for match in _HIDDEN_RUN.finditer(text):
+        warnings.append(f"hidden_text at {match.start()}: not read")
+        text = _blank(text, *match.span())
+    return _INVISIBLE.sub(" ", text), warnings
+
+
+def _sentence(text: str, at: int) -> tuple[int, int]:
+    """The span of the sentence (at most a line) around a place."""
+    start = 0
+    for match in _SENTENCE_END.finditer(text, max(0, at - 1000), at):
+        start = match.end()
+    end = _SENTENCE_END.search(text, at)
+    return start, end.end() if end else len(text)
+
+
+def _blank_instructions(text: str) -> tuple[str, list[str]]:
+    spans = {}
+    for kind, pattern in _INSTRUCTIONS:
+        for match in pattern.finditer(text):
+            spans.setdefault(_sentence(text, match.end() - 1), kind)
+    warnings = [f"{kind}_pattern at {start}: not read" for (start, _), kind in sorted(spans.items())]
+    for start, end in spans:
+        text = _blank(text, start, end)
+    return text, warnings
+
+
+def _blank_tail(text: str) -> tuple[str, list[str]]:
+    """Blank one or two short lines after the close: a fact that first appears there is not the plan's statement of it."""
+    close = _close(text)
+    if close is None:
+        return text, []
+    tail = [line for line in text[close:].splitlines() if line.strip()]
+    if not tail or len(tail) > _TAIL_LINES or len(text[close:].strip()) > _TAIL_CHARACTERS:
+        return text, []
+    return _blank(text, close, len(text)), [f"text after the letter's close at {close}: not read"]
+
+
+def _close(text: str) -> int | None:
+    """Where the letter ends: after the last closing sentence, or after the block that a sign-off opens."""
+    ends = [match.end() for match in _CLOSE.finditer(text)]
+    for match in _SIGN_OFF.finditer(text):
+        block = re.compile(r"\n[ ]*\n").search(text, match.end())
+        following = re.compile(r"\s*\n?[^\n]*\n?[^\n]*").match(text, match.end())
+        ends.append(block.start() if block else following.end() if following else match.end())
+    return max(ends, default=None)
