@@ -1,4 +1,4 @@
-"""What every test shares: coroutine tests run on a fresh event loop; `corpus` tests find the recorded material or say why not."""
+"""What every test shares: coroutine tests run in virtual time; `corpus` tests find the recorded material or say why not."""
 
 from __future__ import annotations
 
@@ -9,16 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from backstay.sim import SimLoop
+
 CORPUS = Path(os.environ.get("BACKSTAY_CORPUS", Path(__file__).resolve().parents[2] / "shared"))
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
-    """Run a coroutine test under its own `asyncio.Runner`, so nothing leaks from one test's loop into the next."""
+    """Run a coroutine test on a fresh loop: in virtual time, or on a real loop when it is marked `server`."""
     if not inspect.iscoroutinefunction(pyfuncitem.obj):
         return None
     arguments = {name: pyfuncitem.funcargs[name] for name in pyfuncitem._fixtureinfo.argnames}
-    with asyncio.Runner() as runner:
+    factory = None if pyfuncitem.get_closest_marker("server") else SimLoop
+    with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(pyfuncitem.obj(**arguments))
     return True
 

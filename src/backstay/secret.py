@@ -8,6 +8,7 @@ print `Secret(***)` or refuse. The plain text lives in a closure, so even `vars(
 from __future__ import annotations
 
 import hashlib
+import hmac
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -29,10 +30,10 @@ class Secret:
 
     def __init__(self, text: str | Secret) -> None:
         plain = text.reveal() if isinstance(text, Secret) else text
-        if not plain:
-            raise ValueError("an empty key is no key: leave it out instead")
-        if not plain.isprintable() or not plain.isascii():
-            raise ValueError("a key holds printable ASCII only: this one has a line break or another control character")
+        fault = _fault(plain)
+        if fault is not None:
+            text = plain = ""  # a traceback with locals must not show even a bad key
+            raise ValueError(fault)
         object.__setattr__(self, "_reveal", lambda: plain)
 
     def reveal(self) -> str:
@@ -53,7 +54,8 @@ class Secret:
         return format("***", spec)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other.reveal() == self.reveal()
+        """Compared in constant time, because gateways compare what strangers send."""
+        return isinstance(other, Secret) and hmac.compare_digest(other.reveal(), self.reveal())
 
     def __hash__(self) -> int:
         return hash(("Secret", self.reveal()))
@@ -69,3 +71,15 @@ class Secret:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Secret:
         return self
+
+
+def _fault(plain: str) -> str | None:
+    if not plain:
+        return "an empty key is no key: leave it out instead"
+    if not plain.isascii():
+        return "a key holds printable ASCII only: this one has another character, perhaps a curly quote or an ellipsis"
+    if not plain.isprintable():
+        return "a key holds printable ASCII only: this one has a line break or another control character"
+    if plain != plain.strip():
+        return "a key neither begins nor ends with a space: strip it"
+    return None
