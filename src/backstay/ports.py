@@ -81,11 +81,11 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """The four ports together. `World.real()` is the machine; `backstay.sim` makes virtual ones."""
 
     clock: Clock
-    random: Random
+    rng: Random
     ids: Ids
     sleep: Sleep
 
     @classmethod
     def real(cls) -> World:
         """The machine's own clock, random numbers, ids and sleep."""
-        return cls(clock=SystemClock(), random=SystemRandom(), ids=TimeOrderedIds(), sleep=asyncio.sleep)
+        return cls(clock=SystemClock(), rng=SystemRandom(), ids=TimeOrderedIds(), sleep=asyncio.sleep)

@@ -73,7 +73,9 @@ class Secret:
         return self
 
 
-def _fault(plain: str) -> str | None:
+def _fault(plain: object) -> str | None:
+    if not isinstance(plain, str):
+        return "a key is text"
     if not plain:
         return "an empty key is no key: leave it out instead"
     if not plain.isascii():

@@ -74,7 +74,7 @@ def test_one_seed_is_one_order_and_seeds_differ() -> None:
 def test_the_virtual_world_is_repeatable_and_its_wall_clock_can_jump() -> None:
     """Same seed, same draws and ids; stepping the wall clock leaves the monotonic one alone."""
     first, second = sim_world(7), sim_world(7)
-    assert [first.random.random() for _ in range(5)] == [second.random.random() for _ in range(5)]
+    assert [first.rng.random() for _ in range(5)] == [second.rng.random() for _ in range(5)]
     assert [first.ids.new(), first.ids.new()] == [second.ids.new(), second.ids.new()]
     before = first.clock.wall_ns(), first.clock.monotonic()
     first.clock.step(-3600)  # type: ignore[attr-defined]

@@ -1,0 +1,86 @@
+"""The command line: one file per command, imported when that command runs.
+
+Exit codes, the same for every command: 0 all went well; 1 it ran, and something in it failed (a document, a check); 2 the
+command, the configuration or the input was wrong and nothing was done; 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import click
+
+COMMANDS = {
+    "ask": "Ask a model; the answer streams to the terminal.",
+    "config": "Show, check and save the configuration.",
+    "doctor": "What is configured, reachable and missing, and how to mend it.",
+    "extract": "Read documents into typed records.",
+    "models": "Models, their limits and prices.",
+    "recover": "Recover JSON from a model's text.",
+    "usage": "Calls, tokens and cost by day, model, task or tenant.",
+}
+"""Each name is a module of this package with a click command `command`; the words stand in the list of commands."""
+
+FAILED, WRONG, INTERRUPTED = 1, 2, 130
+
+
+class Commands(click.Group):
+    """A group whose commands are imported when they are used, so that `backstay --help` stays fast."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"backstay.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(COMMANDS.items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else f" There is: {', '.join(sorted(COMMANDS))}."
+            ctx.fail(f"no command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="backstay", prog_name="backstay")
+def cli() -> None:
+    """One dependable layer between a program and language models.
+
+    Works with no key and no network; a provider's key in the environment, or a local server, makes it better.
+    """
+
+
+def main() -> None:
+    """Run the command line; turn errors into one clear line and an exit code."""
+    from backstay.errors import ConfigurationError, LLMError
+
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except KeyboardInterrupt:
+        click.echo("interrupted", err=True)
+        code = INTERRUPTED
+    except ConfigurationError as error:
+        click.echo(f"error: {error}", err=True)
+        code = WRONG
+    except LLMError as error:
+        click.echo(f"error: {type(error).__name__}: {error}", err=True)
+        code = FAILED
+    sys.exit(code if isinstance(code, int) else 0)

@@ -163,7 +163,7 @@ class Retry:
             attempt=call.attempt,
             elapsed=elapsed,
             time_left=None if call.deadline is None else call.deadline - now,
-            draw=self._world.random.random(),
+            draw=self._world.rng.random(),
         )
         if decision.kind == "retry" and self._budget is not None and not self._budget.spend():
             return Decision("stop", reason="the client's retry budget is spent")

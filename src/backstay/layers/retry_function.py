@@ -72,7 +72,7 @@ class _Trial:
     def _decide(self, error: Exception, number: int, now: float) -> Decision:
         if not _is_match(error, self.on):
             return Decision("stop", reason="not retryable")
-        draw = self.world.random.random()
+        draw = self.world.rng.random()
         return self.policy.decide(
             _Retryable(error), attempt=number, elapsed=now - self.began, time_left=None, draw=draw
         )

@@ -13,18 +13,26 @@ from typing import TypeAlias
 
 import msgspec
 
+from backstay.offline.finding import Finding
 from backstay.service import Call, Reply
 from backstay.types import Cost, File, Provenance, Request, Response, Text, Usage
 
 
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule says: the text that a model would give, and for extractions the Finding behind each field."""
+
+    text: str
+    fields: dict[str, Finding] | None = None
+
+
 class Rule(msgspec.Struct, frozen=True):
-    """A named rule: `answer(request)` is its text, or None where the rule has nothing to say."""
+    """A named rule: `answer(request)` is its Answer, or None where the rule has nothing to say."""
 
     name: str
     answer: RuleFunction
 
 
-RuleFunction: TypeAlias = Callable[[Request], str | None]
+RuleFunction: TypeAlias = Callable[[Request], Answer | None]
 
 
 class Offline:
@@ -35,15 +43,17 @@ class Offline:
 
     async def __call__(self, call: Call, /) -> Reply:
         for rule in self._rules:
-            text = rule.answer(call.request)
-            if text is not None:
-                return Reply(response=_response(call.request, rule.name, text))
+            answer = rule.answer(call.request)
+            if answer is not None:
+                return Reply(response=_response(rule.name, answer))
         raise AssertionError("the rule `explain` always answers")
 
 
-def _response(request: Request, rule: str, text: str) -> Response:
+def _response(rule: str, answer: Answer) -> Response:
+    fields = None if answer.fields is None else {"offline": {"fields": msgspec.to_builtins(answer.fields)}}
     return Response(
-        parts=(Text(text=text),),
+        parts=(Text(text=answer.text),),
+        extra=fields,
         finish_reason="stop",
         raw_finish_reason="rule",
         model=rule,
@@ -71,14 +81,14 @@ def document(request: Request) -> str | None:
     return None
 
 
-def explain(request: Request) -> str:
+def explain(request: Request) -> Answer:
     """What is said when no rule knows the task: that there is no model, and how to get one."""
     if request.response_format is not None:
-        return "{}"
+        return Answer(text="{}")
     asked = " ".join(question(request).split())
     quoted = f' Your question was: "{asked[:200]}{"..." if len(asked) > 200 else ""}".' if asked else ""
-    return (
-        "No language model is configured, and no offline rule knows this task, so there is no answer here."
+    return Answer(
+        text="No language model is configured, and no offline rule knows this task, so there is no answer here."
         f"{quoted} Set OPENAI_API_KEY, ANTHROPIC_API_KEY or another provider's key, or start a local server "
         "and set LLAMA_SERVER_URL; `backstay doctor` shows what is missing."
     )

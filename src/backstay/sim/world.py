@@ -46,4 +46,4 @@ class SimIds:
 
 def sim_world(seed: int = 0) -> World:
     """A World for one simulation: one seed, one sequence of draws and ids."""
-    return World(clock=SimClock(), random=random.Random(seed), ids=SimIds(), sleep=asyncio.sleep)
+    return World(clock=SimClock(), rng=random.Random(seed), ids=SimIds(), sleep=asyncio.sleep)

@@ -1,0 +1,259 @@
+"""Client: the front door. Ask with `generate`, `generate_json`, `stream` or `extract`; know the price with `estimate`.
+
+    async with Client("openai:gpt-5-mini") as client:
+        response = await client.generate("Why is the sky blue?")
+        print(response.text, response.cost.usd)
+
+A client without arguments takes the model from the configuration, and with no key at all it answers from offline rules and says
+so. Everything it needs from outside (settings, transport, world, ledger, services) can be given, which is how tests and
+simulations put a world of their own around it. It belongs to one event loop; `backstay.sync.Client` is the blocking face.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+
+from backstay.ask import Prompt, Settings, build_request
+from backstay.config import Loaded, load
+from backstay.dispatch import Dispatch, retry_policy_of, timeouts_of
+from backstay.errors import ConfigurationError
+from backstay.event import Event, TextDelta
+from backstay.layers.bookkeeping import Bookkeeping
+from backstay.layers.check import Check
+from backstay.layers.retry import Retry, RetryBudget
+from backstay.layers.telemetry import Listener, Telemetry
+from backstay.layers.timeout import Timeout
+from backstay.offline.provider import Offline
+from backstay.offline.rules import SHIPPED
+from backstay.ports import World
+from backstay.secret import Secret
+from backstay.service import Call, Layer, Reply, Service, stack
+from backstay.target import parse_model
+from backstay.transport.base import Transport
+from backstay.types import Request, Response
+from backstay.usage import Meter
+
+if TYPE_CHECKING:
+    from backstay.answer import Estimate, JsonAnswer, TokenCount
+    from backstay.extract.extraction import Extraction
+    from backstay.extract.schema import Schema
+    from backstay.ledger.base import Ledger
+
+
+class Client:
+    """Asks models through the default stack. Use it as a context manager, or call `aclose()`.
+
+    `model` is "provider:model"; None takes the configured one. `key` is the key of that model's provider, given in code. `loaded`
+    are settings from `backstay.config.load`; None loads them from file and environment. `services` answer for provider names of
+    their own. `listener` hears of every call and attempt (`layers/telemetry.py`). Raises ConfigurationError with all faults.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        key: str | Secret | None = None,
+        loaded: Loaded | None = None,
+        transport: Transport | None = None,
+        world: World | None = None,
+        ledger: Ledger | None = None,
+        services: Mapping[str, Service] | None = None,
+        listener: Listener | None = None,
+    ) -> None:
+        self._loaded = loaded if loaded is not None else load(arguments={"model": model})
+        self.model = model if model is not None and ":" in model else self._loaded.model
+        self._world = world or World.real()
+        self._listener = listener
+        self._transport = transport
+        self._owns_transport = transport is None
+        self.usage = Meter.open(self._loaded, ledger, self._world)
+        self._budget = RetryBudget(
+            capacity=self._loaded.config.retry.budget_capacity, ratio=self._loaded.config.retry.budget_ratio
+        )
+        self._dispatch = Dispatch(
+            self._loaded,
+            services={"offline": Offline(SHIPPED), **(services or {})},
+            keys={} if key is None else {parse_model(self.model)[0]: Secret(key)},
+            transport=self._open_transport,
+            world=self._world,
+            layers=self._target_layers,
+        )
+        self._service = stack(self._dispatch, *self._call_layers())
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client with everything from the settings file and the environment."""
+        return cls()
+
+    def _call_layers(self) -> tuple[Layer, ...]:
+        """The layers around all targets, outer to inner."""
+        return self._telemetry("call", "")
+
+    def _target_layers(self, target: str) -> tuple[Layer, ...]:
+        """The layers of one target, outer to inner: the default stack."""
+        return (
+            Check(target, self.usage.catalog),
+            Retry(retry_policy_of(self._loaded), world=self._world, budget=self._budget, target=target),
+            Timeout(timeouts_of(self._loaded)),
+            Bookkeeping(self.usage, world=self._world, target=target),
+            *self._telemetry("attempt", target),
+        )
+
+    def _telemetry(self, level: Any, target: str) -> tuple[Layer, ...]:
+        if self._listener is None:
+            return ()
+        return (Telemetry(self._listener, level=level, clock=self._world.clock, target=target),)
+
+    def _open_transport(self) -> Transport:
+        if self._transport is None:
+            from backstay.transport.http import HTTPTransport
+
+            proxy = self._loaded.proxy()
+            self._transport = HTTPTransport(proxy=proxy.reveal() if proxy else None)
+        return self._transport
+
+    def request(self, prompt: Prompt, settings: Mapping[str, Any]) -> Request:
+        """The Request that a verb would send for `prompt` and `settings`, with its id made and its settings checked."""
+        return build_request(
+            prompt,
+            settings,
+            model=self.model,
+            id=self._world.ids.new(),
+            created_at=self._world.clock.wall_ns() / 1e9,
+        )
+
+    async def send(self, request: Request, *, stream: bool = False, timeout: float | None = None) -> Reply:
+        """The Reply to `request`: what every other verb is made of. `timeout` (seconds) replaces the configured total."""
+        total = timeout if timeout is not None else self._loaded.config.timeouts.total
+        now = asyncio.get_running_loop().time()
+        deadline = None if total is None else now + total
+        return await self._service(Call(request=request, stream=stream, deadline=deadline))
+
+    async def generate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Response:
+        """The whole answer to `prompt`. Raises LLMError; see `ask.Settings` for the settings."""
+        reply = await self.send(self.request(prompt, settings), timeout=settings.get("timeout"))
+        return await reply.response()
+
+    async def generate_json(self, prompt: Prompt, **settings: Unpack[Settings]) -> JsonAnswer:
+        """The answer to `prompt` as JSON: recovered from what the model wrote, aligned to `schema` where one is given.
+
+        Raises RecoveryFailed when there is no JSON in the answer, SchemaMismatch when it does not fit the schema.
+        """
+        from backstay.answer import ask_json
+
+        return await ask_json(self, prompt, settings)
+
+    def stream(self, prompt: Prompt, **settings: Unpack[Settings]) -> Streaming:
+        """The answer to `prompt` as it arrives: `async with client.stream("...") as answer: async for event in answer`.
+
+        Nothing is sent before the `async with` or the first event. Faults of the request are raised here, at once.
+        """
+        request = self.request(prompt, settings)
+        return Streaming(lambda: self.send(request, stream=True, timeout=settings.get("timeout")))
+
+    async def extract(
+        self, schema: str | Path | dict[str, Any] | Schema, document: str, *, source: str = "", **settings: Unpack[Settings]
+    ) -> Extraction:
+        """The facts of `document` (its text) by `schema`: a built-in name, a JSON Schema or its file.
+
+        Every field has a value, a confidence, its evidence in the text, and whether it is grounded there.
+        """
+        from backstay.extract.loop import extract
+        from backstay.extract.schema import Schema, load_schema
+
+        request = self.request("extract", settings)
+        known = schema if isinstance(schema, Schema) else load_schema(schema)
+
+        async def ask(asked: Request) -> Response:
+            reply = await self.send(asked, timeout=settings.get("timeout"))
+            return await reply.response()
+
+        return await extract(ask, known, document, request=request, source=source)
+
+    def estimate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Estimate:
+        """What `prompt` may cost at most, before it is sent: an upper bound of its tokens, and their price."""
+        from backstay.answer import estimate
+
+        return estimate(self.request(prompt, settings), self.usage.catalog)
+
+    async def count_tokens(self, prompt: Prompt, **settings: Unpack[Settings]) -> TokenCount:
+        """The input tokens of `prompt`: the provider's own count where it has an endpoint for it, else an upper bound."""
+        from backstay.answer import count_tokens
+
+        return await count_tokens(self._dispatch, self._open_transport, self.request(prompt, settings))
+
+    async def aclose(self) -> None:
+        """Close pooled connections and the ledger, as far as the client opened them. Idempotent."""
+        if self._transport is not None and self._owns_transport:
+            await self._transport.aclose()
+            self._transport = None
+        await self.usage.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+
+class Streaming:
+    """A stream that begins when it is entered, iterated or awaited to its end. One consumer."""
+
+    def __init__(self, begin: Callable[[], Any]) -> None:
+        self._begin = begin
+        self._reply: Reply | None = None
+
+    async def _started(self) -> Reply:
+        if self._reply is None:
+            self._reply = await self._begin()
+        return self._reply
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self._events()
+
+    async def _events(self) -> AsyncIterator[Event]:
+        async for event in await self._started():
+            yield event
+
+    async def texts(self) -> AsyncIterator[str]:
+        """The answer's text, fragment by fragment; other events are passed over."""
+        async for event in await self._started():
+            if isinstance(event, TextDelta):
+                yield event.text
+
+    async def response(self) -> Response:
+        """The whole answer, once the stream has ended; reads what is left of it."""
+        return await (await self._started()).response()
+
+    async def aclose(self) -> None:
+        """Leave; what has not arrived is dropped."""
+        if self._reply is not None:
+            await self._reply.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._started()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
+
+
+def create_client(
+    provider: str, *, key: str | Secret | None = None, model: str | None = None, max_retries: int | None = None
+) -> Client:
+    """A client for one provider: its key (else the configured one), model (else its default) and retries after the first try.
+
+    Raises ConfigurationError for an unknown provider, a missing model or a negative number of retries.
+    """
+    if max_retries is not None and max_retries < 0:
+        raise ConfigurationError(f"max_retries = {max_retries}: must be 0 or more; 0 means one attempt")
+    arguments: dict[str, Any] = {"model": provider if model is None else f"{provider}:{model}"}
+    if max_retries is not None:
+        arguments["retry.max_attempts"] = max_retries + 1
+    return Client(loaded=load(arguments=arguments), key=key)
+
+

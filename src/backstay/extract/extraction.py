@@ -1,0 +1,44 @@
+"""Extraction: the result of reading one document: the typed object, and for every field what it rests on."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from backstay.types import Cost, Provenance
+
+Status: TypeAlias = Literal["complete", "partial", "empty", "failed"]
+
+
+class Field(msgspec.Struct, frozen=True, kw_only=True):
+    """One leaf of the extracted object.
+
+    `evidence` is the [start, end) span of the document's text that states the value; None where nothing does, and then
+    `grounded` is False unless the value was derived from grounded ones (`reason` says how). `confidence` lies in [0, 1].
+    """
+
+    value: Any
+    confidence: float
+    evidence: tuple[int, int] | None = None
+    grounded: bool = False
+    reason: str | None = None
+
+
+class Extraction(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read in one document.
+
+    `status`: "complete" when every field that the schema requires (or, where it requires none, at least one) has a value,
+    "partial" when some are missing, "empty" when none was found, "failed" when the answer did not fit the schema, in which case
+    `errors` says why. `fields` maps each leaf's path to its Field. `attempts` counts the answers that were asked for.
+    """
+
+    status: Status
+    data: dict[str, Any]
+    fields: dict[str, Field]
+    provenance: Provenance
+    source: str = ""
+    attempts: int = 1
+    cost: Cost | None = None
+    errors: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

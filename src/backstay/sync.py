@@ -1,0 +1,146 @@
+"""The blocking face: the async client on one background loop.
+
+    from backstay.sync import Client
+    with Client("openai:gpt-5-mini") as client:
+        print(client.generate("Why is the sky blue?").text)
+
+It works in scripts, in threads, inside a running event loop (a notebook, a handler) and after a fork: the forked child gets a
+loop, connections and a ledger connection of its own. The verbs are the async client's, with the same settings and errors.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+
+from backstay.ask import Prompt, Settings
+from backstay.client import Client as AsyncClient
+from backstay.client import Streaming as AsyncStreaming
+from backstay.event import Event
+from backstay.portal import Portal
+from backstay.types import Response
+
+if TYPE_CHECKING:
+    from backstay.answer import Estimate, JsonAnswer, TokenCount
+    from backstay.extract.extraction import Extraction
+    from backstay.extract.schema import Schema
+    from backstay.ledger.report import Summary
+
+T = TypeVar("T")
+
+
+class Client:
+    """The async `Client`'s verbs, blocking. It takes the same arguments, and makes its async client on first use."""
+
+    def __init__(self, model: str | None = None, **arguments: Any) -> None:
+        self._make: Callable[[], AsyncClient] = lambda: AsyncClient(model, **arguments)
+        self._portal = Portal()
+        self._lock = threading.Lock()
+        self._client: AsyncClient | None = None
+        self._generation = 0
+        self._ensure()
+
+    @classmethod
+    def from_env(cls) -> Self:
+        """A client with everything from the settings file and the environment."""
+        return cls()
+
+    def _ensure(self) -> AsyncClient:
+        """The async client of this process: after a fork it is another one, because its loop is."""
+        with self._lock:
+            self._portal.run(_nothing())
+            if self._client is None or self._generation != self._portal.generation:
+                self._client = self._portal.run(_call(self._make))
+                self._generation = self._portal.generation
+            return self._client
+
+    @property
+    def model(self) -> str:
+        """The model that is asked where a call names none."""
+        return self._ensure().model
+
+    def generate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Response:
+        """The whole answer to `prompt`."""
+        return self._portal.run(self._ensure().generate(prompt, **settings))
+
+    def generate_json(self, prompt: Prompt, **settings: Unpack[Settings]) -> JsonAnswer:
+        """The answer to `prompt` as JSON; see the async client."""
+        return self._portal.run(self._ensure().generate_json(prompt, **settings))
+
+    def stream(self, prompt: Prompt, **settings: Unpack[Settings]) -> Streaming:
+        """The answer to `prompt` as it arrives: `with client.stream("...") as answer: for event in answer`."""
+        return Streaming(self._portal, self._ensure().stream(prompt, **settings))
+
+    def extract(
+        self, schema: str | Path | dict[str, Any] | Schema, document: str, *, source: str = "", **settings: Unpack[Settings]
+    ) -> Extraction:
+        """The facts of `document` (its text) by `schema`; see the async client."""
+        return self._portal.run(self._ensure().extract(schema, document, source=source, **settings))
+
+    def estimate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Estimate:
+        """What `prompt` may cost at most."""
+        return self._ensure().estimate(prompt, **settings)
+
+    def count_tokens(self, prompt: Prompt, **settings: Unpack[Settings]) -> TokenCount:
+        """The input tokens of `prompt`."""
+        return self._portal.run(self._ensure().count_tokens(prompt, **settings))
+
+    def summary(self) -> Summary:
+        """Calls, tokens, cost and latency of this client so far."""
+        return self._ensure().usage.summary()
+
+    def close(self) -> None:
+        """Close connections, ledger and the background loop. Idempotent."""
+        with self._lock:
+            if self._client is not None and self._generation == self._portal.generation:
+                self._portal.run(self._client.aclose())
+            self._client = None
+            self._portal.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class Streaming:
+    """A stream in blocking form: enter it, iterate its events or its texts, then read the folded response."""
+
+    def __init__(self, portal: Portal, inner: AsyncStreaming) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._portal.iterate(aiter(self._inner))
+
+    def texts(self) -> Iterator[str]:
+        """The answer's text, fragment by fragment."""
+        return self._portal.iterate(self._inner.texts())
+
+    def response(self) -> Response:
+        """The whole answer; reads what is left of it."""
+        return self._portal.run(self._inner.response())
+
+    def close(self) -> None:
+        """Leave; what has not arrived is dropped."""
+        self._portal.run(self._inner.aclose())
+
+    def __enter__(self) -> Self:
+        self._portal.run(self._inner.__aenter__())
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+async def _nothing() -> None:
+    """Start the portal's loop."""
+
+
+async def _call(make: Callable[[], T]) -> T:
+    return make()
+
+
