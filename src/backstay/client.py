@@ -16,7 +16,6 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
-
 from backstay.ask import Prompt, Settings, build_request
 from backstay.config import Loaded, load
 from backstay.dispatch import Dispatch, retry_policy_of, timeouts_of
@@ -156,7 +155,12 @@ class Client:
         return Streaming(lambda: self.send(request, stream=True, timeout=settings.get("timeout")))
 
     async def extract(
-        self, schema: str | Path | dict[str, Any] | Schema, document: str, *, source: str = "", **settings: Unpack[Settings]
+        self,
+        schema: str | Path | dict[str, Any] | Schema,
+        document: str,
+        *,
+        source: str = "",
+        **settings: Unpack[Settings],
     ) -> Extraction:
         """The facts of `document` (its text) by `schema`: a built-in name, a JSON Schema or its file.
 
@@ -255,5 +259,3 @@ def create_client(
     if max_retries is not None:
         arguments["retry.max_attempts"] = max_retries + 1
     return Client(loaded=load(arguments=arguments), key=key)
-
-

@@ -74,7 +74,12 @@ class Client:
         return Streaming(self._portal, self._ensure().stream(prompt, **settings))
 
     def extract(
-        self, schema: str | Path | dict[str, Any] | Schema, document: str, *, source: str = "", **settings: Unpack[Settings]
+        self,
+        schema: str | Path | dict[str, Any] | Schema,
+        document: str,
+        *,
+        source: str = "",
+        **settings: Unpack[Settings],
     ) -> Extraction:
         """The facts of `document` (its text) by `schema`; see the async client."""
         return self._portal.run(self._ensure().extract(schema, document, source=source, **settings))
@@ -142,5 +147,3 @@ async def _nothing() -> None:
 
 async def _call(make: Callable[[], T]) -> T:
     return make()
-
-
