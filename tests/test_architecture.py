@@ -35,7 +35,7 @@ DIRECT = re.compile(
     r"\b(time\.(time|time_ns|monotonic|monotonic_ns|perf_counter|sleep)|random\.(random|uniform|choice|randint|shuffle)"
     r"|uuid\.?uuid[14]|uuid4\(|datetime\.(now|utcnow|today)|date\.today|asyncio\.sleep)\b"
 )
-ADAPTERS = {"ports.py", "sim/loop.py", "sim/world.py"}
+ADAPTERS = {"ports.py", "sim/loop.py", "sim/world.py", "transport/http.py"}
 
 
 def name_of(path: Path) -> str:
