@@ -1,0 +1,101 @@
+"""Rows: what the ledger knows of an attempt, in the two moments in which it learns it.
+
+A `Reservation` is written before the bytes leave, with the most that the attempt may cost; a `Settlement` replaces the estimate
+with what happened. The states are those of a two-phase transfer (TigerBeetle's): reserved, then posted or voided; `unknown` is a
+reservation whose process died, which stays charged at its estimate until somebody settles it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+State: TypeAlias = Literal["reserved", "posted", "voided", "unknown"]
+Ending: TypeAlias = Literal["complete", "failed", "dropped"]
+
+
+class Reservation(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt that is about to be made. `started_ns` is Unix time; `cost_nano_usd` the most it may cost, None if unknown."""
+
+    attempt_id: str
+    call_id: str
+    number: int
+    started_ns: int
+    provider: str
+    model: str
+    tenant: str | None = None
+    task: str | None = None
+    correlation_id: str | None = None
+    cost_nano_usd: int | None = None
+    price_id: str = ""
+
+
+class Settlement(msgspec.Struct, frozen=True, kw_only=True):
+    """How an attempt ended and what it cost. Times in seconds; None is unknown, which is not zero."""
+
+    attempt_id: str
+    settled_ns: int
+    outcome: Ending
+    error: str | None = None
+    finish_reason: str | None = None
+    answered_by: str | None = None
+    request_id: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    cost_nano_usd: int | None = None
+    is_estimate: bool = False
+    price_id: str = ""
+    latency: float | None = None
+    time_to_first_token: float | None = None
+    is_degraded: bool = False
+    is_replayed: bool = False
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt as it stands in the ledger."""
+
+    attempt_id: str
+    call_id: str
+    number: int
+    state: State
+    owner: str
+    started_ns: int
+    settled_ns: int | None
+    tenant: str | None
+    task: str | None
+    provider: str
+    model: str
+    correlation_id: str | None
+    outcome: str | None
+    error: str | None
+    finish_reason: str | None
+    answered_by: str | None
+    request_id: str | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cache_read_tokens: int | None
+    cache_write_tokens: int | None
+    reasoning_tokens: int | None
+    cost_nano_usd: int | None
+    is_estimate: bool
+    price_id: str
+    latency: float | None
+    time_to_first_token: float | None
+    is_degraded: bool
+    is_replayed: bool
+
+
+def reserved_row(entry: Reservation, owner: str) -> Row:
+    """The row that a reservation makes."""
+    empty = dict.fromkeys(Row.__struct_fields__)
+    facts = {**empty, **msgspec.structs.asdict(entry), "owner": owner, "state": "reserved", "is_estimate": True}
+    return Row(**{**facts, "is_degraded": False, "is_replayed": False})
+
+
+def settled_row(row: Row, entry: Settlement) -> Row:
+    """`row` after its settlement."""
+    return msgspec.structs.replace(row, state="posted", **msgspec.structs.asdict(entry))
