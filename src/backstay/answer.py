@@ -1,4 +1,4 @@
-"""What the verbs beyond `generate` give: JSON answers, token counts and cost estimates."""
+"""What the verbs beyond `generate` give: JSON answers and token counts."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from backstay.errors import RecoveryFailed, SchemaMismatch
-from backstay.recover import Parsed, align, parse
-from backstay.types import Cost, Request, Response, ResponseFormat
+from backstay.recover import Aligned, Parsed, align, parse
+from backstay.types import Request, Response, ResponseFormat
 
 if TYPE_CHECKING:
     from backstay.ask import Prompt
-    from backstay.catalog import Catalog
     from backstay.client import Client
     from backstay.dispatch import Dispatch
     from backstay.transport.base import Transport
@@ -23,7 +22,7 @@ class JsonAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer read as JSON: its `value`, how it was recovered (`parsed`), and the whole `response`."""
 
     value: Any
-    parsed: Parsed
+    parsed: Parsed | Aligned
     response: Response
 
 
@@ -33,14 +32,6 @@ class TokenCount(msgspec.Struct, frozen=True, kw_only=True):
     input_tokens: int
     is_exact: bool
     method: str
-
-
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """The most that a request may use and cost; `cost` is None where a price is unknown, which is not zero."""
-
-    input_tokens: int
-    output_tokens: int
-    cost: Cost | None
 
 
 async def ask_json(client: Client, prompt: Prompt, settings: Mapping[str, Any]) -> JsonAnswer:
@@ -87,17 +78,3 @@ async def count_tokens(dispatch: Dispatch, transport: Callable[[], Transport], r
             counted: int = target.codec.decode_count_tokens(body)  # type: ignore[attr-defined]
             return TokenCount(input_tokens=counted, is_exact=True, method=f"{provider} counted")
     return TokenCount(input_tokens=estimate_request(request), is_exact=False, method="upper bound from its bytes")
-
-
-def estimate(request: Request, catalog: Catalog) -> Estimate:
-    """Upper bounds of tokens and cost. Where no output limit is set, the model's own one counts."""
-    from backstay.target import parse_model
-    from backstay.tokens import estimate_request
-
-    provider, name = parse_model(request.model)
-    model = catalog.find(provider, name)
-    input_tokens = estimate_request(request)
-    limit = request.max_output_tokens or (model.max_output_tokens if model is not None else None)
-    if model is None or limit is None:
-        return Estimate(input_tokens=input_tokens, output_tokens=limit or 0, cost=None)
-    return Estimate(input_tokens=input_tokens, output_tokens=limit, cost=catalog.estimate(model, input_tokens, limit))

@@ -20,6 +20,7 @@ from backstay.ask import Prompt, Settings, build_request
 from backstay.config import Loaded, load
 from backstay.dispatch import Dispatch, retry_policy_of, timeouts_of
 from backstay.errors import ConfigurationError
+from backstay.estimate import Estimate, estimate_cost
 from backstay.event import Event, TextDelta
 from backstay.layers.bookkeeping import Bookkeeping
 from backstay.layers.check import Check
@@ -37,7 +38,7 @@ from backstay.types import Request, Response
 from backstay.usage import Meter
 
 if TYPE_CHECKING:
-    from backstay.answer import Estimate, JsonAnswer, TokenCount
+    from backstay.answer import JsonAnswer, TokenCount
     from backstay.extract.extraction import Extraction
     from backstay.extract.schema import Schema
     from backstay.ledger.base import Ledger
@@ -63,7 +64,9 @@ class Client:
         services: Mapping[str, Service] | None = None,
         listener: Listener | None = None,
     ) -> None:
-        self._loaded = loaded if loaded is not None else load(arguments={"model": model})
+        self._loaded = (
+            loaded if loaded is not None else load(arguments={"model": model}, services=tuple(services or ()))
+        )
         self.model = model if model is not None and ":" in model else self._loaded.model
         self._world = world or World.real()
         self._listener = listener
@@ -162,7 +165,7 @@ class Client:
         source: str = "",
         **settings: Unpack[Settings],
     ) -> Extraction:
-        """The facts of `document` (its text) by `schema`: a built-in name, a JSON Schema or its file.
+        """The facts of `document` (its text) by the schema `what`: a built-in name, a JSON Schema or its file.
 
         Every field has a value, a confidence, its evidence in the text, and whether it is grounded there.
         """
@@ -170,7 +173,7 @@ class Client:
         from backstay.extract.schema import Schema, load_schema
 
         request = self.request("extract", settings)
-        known = schema if isinstance(schema, Schema) else load_schema(schema)
+        known = what if isinstance(what, Schema) else load_schema(what)
 
         async def ask(asked: Request) -> Response:
             reply = await self.send(asked, timeout=settings.get("timeout"))
@@ -180,9 +183,7 @@ class Client:
 
     def estimate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Estimate:
         """What `prompt` may cost at most, before it is sent: an upper bound of its tokens, and their price."""
-        from backstay.answer import estimate
-
-        return estimate(self.request(prompt, settings), self.usage.catalog)
+        return estimate_cost(self.request(prompt, settings), self.usage.catalog)
 
     async def count_tokens(self, prompt: Prompt, **settings: Unpack[Settings]) -> TokenCount:
         """The input tokens of `prompt`: the provider's own count where it has an endpoint for it, else an upper bound."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from backstay.codecs.registry import ProviderRow, Registry
+from backstay.codecs.registry import ProviderRow, default_registry
 from backstay.config import Loaded
 from backstay.errors import ConfigurationError
 from backstay.layers.retry import RetryPolicy
@@ -88,14 +88,16 @@ class Dispatch:
         )
 
     def row(self, provider: str) -> ProviderRow:
-        """The registry's row, or one made of the settings for a server of the user's own."""
+        """The registry's row, or one made of the settings for a server of the user's own. Raises ConfigurationError."""
         settings = self._loaded.provider(provider)
-        registry = Registry.default()
-        if provider in registry:
-            row = registry[provider]
-            return row if settings.dialect is None else msgspec.structs.replace(row, dialect=settings.dialect)
+        known = {row.name: row for row in default_registry().providers()}
+        if provider in known:
+            row = known[provider]
+            return (
+                row if settings.dialect is None else msgspec.structs.replace(row, dialect=settings.dialect, rules=None)
+            )
         if settings.base_url is None:
-            return registry[provider]
+            return default_registry().provider(provider)
         return ProviderRow(name=provider, dialect=settings.dialect or "openai_chat", base_url=settings.base_url)
 
 

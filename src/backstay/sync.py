@@ -23,10 +23,11 @@ from backstay.portal import Portal
 from backstay.types import Response
 
 if TYPE_CHECKING:
-    from backstay.answer import Estimate, JsonAnswer, TokenCount
+    from backstay.answer import JsonAnswer, TokenCount
+    from backstay.estimate import Estimate
     from backstay.extract.extraction import Extraction
     from backstay.extract.schema import Schema
-    from backstay.ledger.report import Summary
+    from backstay.usage import Summary
 
 T = TypeVar("T")
 
@@ -81,8 +82,8 @@ class Client:
         source: str = "",
         **settings: Unpack[Settings],
     ) -> Extraction:
-        """The facts of `document` (its text) by `schema`; see the async client."""
-        return self._portal.run(self._ensure().extract(schema, document, source=source, **settings))
+        """The facts of `document` (its text) by the schema `what`; see the async client."""
+        return self._portal.run(self._ensure().extract(what, document, source=source, **settings))
 
     def estimate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Estimate:
         """What `prompt` may cost at most."""

@@ -97,7 +97,7 @@ class _Run:
                 return await client.extract(self._schema, document.text, source=document.source)
 
             async for outcome in read_all(documents, read, concurrency=self._concurrency):
-                if outcome.error is not None:
+                if outcome.extraction is None:
                     self._failed += 1
                     click.echo(f"error: {outcome.error}", err=True)
                 else:

@@ -163,7 +163,12 @@ def _confidence(extraction: Extraction, name: str) -> str:
     return "" if field is None else f"{field.confidence:.2f}"
 
 
-FORMATS: dict[str, Callable[[TextIO], Writer]] = {"jsonl": LineWriter, "json": JsonWriter, "csv": CsvWriter, "table": TableWriter}
+FORMATS: dict[str, Callable[[TextIO], Writer]] = {
+    "jsonl": LineWriter,
+    "json": JsonWriter,
+    "csv": CsvWriter,
+    "table": TableWriter,
+}
 """The writers by the name of their format."""
 
 

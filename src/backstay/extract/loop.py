@@ -18,7 +18,7 @@ from backstay.extract.evidence import Evidence
 from backstay.extract.extraction import Extraction, Field, Status
 from backstay.extract.schema import Schema, leaves, nullable
 from backstay.offline.finding import Finding
-from backstay.recover import Parsed, align
+from backstay.recover import Aligned, Parsed, align
 from backstay.types import Cost, File, Message, Request, Response, ResponseFormat, Text, assistant, user
 
 Ask: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -66,7 +66,7 @@ def _again(asked: Request, response: Response, faults: list[str]) -> Request:
     return msgspec.structs.replace(asked, messages=(*asked.messages, said, follow_up), id=f"{asked.id}+")
 
 
-def _read(response: Response, wanted: dict[str, Any]) -> tuple[Parsed | None, list[str]]:
+def _read(response: Response, wanted: dict[str, Any]) -> tuple[Parsed | Aligned | None, list[str]]:
     try:
         parsed = align(response.text, wanted)
     except OutputError as error:
@@ -82,7 +82,12 @@ def _fault(error: jsonschema_rs.ValidationError) -> str:
 
 
 def _result(
-    schema: Schema, text: str, responses: list[Response], parsed: Parsed | None, faults: list[str], source: str
+    schema: Schema,
+    text: str,
+    responses: list[Response],
+    parsed: Parsed | Aligned | None,
+    faults: list[str],
+    source: str,
 ) -> Extraction:
     last = responses[-1]
     data = complete(parsed.value if parsed is not None else {}, schema.schema)

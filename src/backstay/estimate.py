@@ -1,0 +1,29 @@
+"""Estimate: the most that a request may use and cost, before it is sent."""
+
+from __future__ import annotations
+
+import msgspec
+
+from backstay.catalog.catalog import Catalog
+from backstay.catalog.price import estimate
+from backstay.target import parse_model
+from backstay.tokens import estimate_request
+from backstay.types import Cost, Request
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """Upper bounds of a request's tokens and cost. `output_tokens` is None where neither the request nor the model has a limit;
+    `cost` is None where it, or a price, is unknown, which is not zero."""
+
+    input_tokens: int
+    output_tokens: int | None
+    cost: Cost | None
+
+
+def estimate_cost(request: Request, catalog: Catalog) -> Estimate:
+    """The Estimate of `request`, whose model is "provider:model". Without an output limit of its own, the model's counts."""
+    model = catalog.find(*parse_model(request.model))
+    input_tokens = estimate_request(request)
+    limit = request.max_output_tokens or (model.max_output_tokens if model is not None else None)
+    cost = None if model is None or limit is None else estimate(model, input_tokens, limit)
+    return Estimate(input_tokens=input_tokens, output_tokens=limit, cost=cost)
