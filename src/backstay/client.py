@@ -159,8 +159,9 @@ class Client:
 
     async def extract(
         self,
-        schema: str | Path | dict[str, Any] | Schema,
+        what: str | Path | dict[str, Any] | Schema,
         document: str,
+        /,
         *,
         source: str = "",
         **settings: Unpack[Settings],

@@ -76,8 +76,9 @@ class Client:
 
     def extract(
         self,
-        schema: str | Path | dict[str, Any] | Schema,
+        what: str | Path | dict[str, Any] | Schema,
         document: str,
+        /,
         *,
         source: str = "",
         **settings: Unpack[Settings],

@@ -10,54 +10,95 @@ from __future__ import annotations
 import re
 
 from backstay.offline.date import DateMention
-from backstay.offline.denial_layout import Conflict, Form, Hit, Letter, Reading, absent, labels
+from backstay.offline.denial_layout import Conflict, Form, Hit, Letter, Reading, absent, bare, labels
 from backstay.offline.finding import Finding
 
-_DOCUMENT = r"(?:notice|letter|denial|determination|adverse determination|decision|notification|mailing|issue|issuance|correspondence|explanation)"
+_DOCUMENT = (
+    r"(?:notice|letter|denial|determination|adverse determination|decision|notification|mailing|issue|issuance|correspondence|"
+    r"explanation)"
+)
 _NOTICE_TIERS: tuple[tuple[re.Pattern[str], float], ...] = (
-    (labels(rf"date of (?:this |the |our )?(?:initial )?{_DOCUMENT}", rf"(?:{_DOCUMENT}|letter|mailed|mail|issued?|sent) date",
-            r"date (?:of )?(?:notice )?(?:mailed|issued|sent|denied|of this notice)", r"(?:mailed|issued|denied|dated|sent)(?: on)?(?=\s*:)",
-            r"notice (?:mailed|issued|sent|dated)", r"date of (?:claim )?(?:denial|determination)", r"date mailed", r"decision made on"), 0.97),
-    (labels(r"(?:today's |current )?date(?=\s*:|\s{2,}|\s*$)", r"date(?=\s*\n)"), 0.95),
-    (labels(r"(?:statement|processed|processing|process|eob|adjudication|finali[sz]ed|print(?:ed)?|report|review|completed|claim processed) date",
-            r"date (?:processed|finali[sz]ed|printed|of review|completed|reviewed|claim (?:was )?processed|prepared|of statement)",
-            r"(?:processed|finali[sz]ed)(?: on)?(?=\s*:)"), 0.88),
-)  # fmt: skip
+    (
+        labels(
+            rf"date of (?:this |the |our )?(?:initial )?{_DOCUMENT}",
+            r"date of (?:claim )?(?:denial|determination)",
+            rf"(?:{_DOCUMENT}|mailed|mail|issued?|sent) date",
+            r"date (?:of )?(?:notice )?(?:mailed|issued|sent|denied|of this notice)",
+            r"notice (?:mailed|issued|sent|dated)",
+            r"decision made on",
+        ),
+        0.97,
+    ),
+    (
+        bare(
+            r"(?:today's |current )?date(?=\s*[:\t\n]|\s{2,})", r"(?:mailed|issued|denied|dated|sent)(?: on)?(?=\s*:)"
+        ),
+        0.95,
+    ),
+    (
+        labels(
+            r"(?:statement|processed|processing|process|eob|adjudication|finali[sz]ed|print(?:ed)?|report|review|completed) date",
+            r"(?:claim processed|check|remittance|payment|voucher) date",
+            r"date (?:processed|finali[sz]ed|printed|of review|completed|reviewed|prepared|of statement)",
+            r"date claim (?:was )?processed",
+            r"(?:processed|finali[sz]ed)(?: on)?(?=\s*:)",
+        ),
+        0.88,
+    ),
+)
 _NOTICE_PROSE = re.compile(
     r"\b(?:this (?:notice|letter|decision|denial|determination)(?: is| was)?,? (?:dated|issued|mailed|sent)(?: on)?|"
     r"(?:we|the plan|our medical director) (?:mailed|issued|sent) this (?:notice|letter)(?: to you)? on)\s+$",
     re.I,
 )
+_STATUS_ON = re.compile(
+    r"\b(?:claim|request|status)\b[^.\n]{0,30}\b(?:denied|decided|processed|finali[sz]ed)(?: on)?\s+$", re.I
+)
 _DECIDED_ON = re.compile(r"\bon,?\s+$", re.I)
-_DECIDED = re.compile(r"\s*,?\s*(?:we|our [\w ]{1,30}|the plan|[\w ]{1,40}) (?:denied|decided|determined|made|issued|completed)\b", re.I)
+_DECIDED = re.compile(
+    r"\s*,?\s*(?:we|our [\w ]{1,30}|the plan|[\w ]{1,40}) (?:denied|decided|determined|made|issued|completed)\b", re.I
+)
 _OTHER_DOCUMENT = re.compile(
-    r"\b(?:ref\b\.?|archived?|copy|prior|previous|earlier|enclosed|attached|supersede[sd]?|replaces?|original|initial|birth|"
+    r"\b(?:ref\b\.?|archived?|copy|prior|previous|earlier|enclosed|attached|supersede[sd]?|replaces?|original|birth|"
     r"your (?:letter|request|appeal)|effective|revised|rev\.|form)\b",
     re.I,
 )
-_SERVICE_TIERS: tuple[tuple[re.Pattern[str], float], ...] = (
-    (labels(r"dates? ?(?:\(s\) )?(?:of|for) (?:the )?(?:service|care|treatment|procedure|surgery|visit)s?", r"service ?date ?(?:\(s\)|s)?",
-            r"date ?\(s\) of service", r"dates? of service ?\(s\)", r"DOS", r"service from", r"svc date", r"serv date",
-            r"dates? services? (?:were |was )?(?:provided|rendered|received|performed)", r"date (?:provided|rendered|performed)",
-            r"(?:date of )?(?:admission|admit)(?: date)?", r"(?:procedure|treatment|surgery|visit|fill|dispense|scheduled|appointment) date",
-            r"(?:proposed|planned|scheduled|requested|anticipated|expected) (?:start |service )?dates?(?: of service)?", r"from date", r"date filled",
-            r"(?:requested )?start date"), 0.97),
-)  # fmt: skip
+_SERVICE_LABELS = labels(
+    r"dates? ?(?:\(s\) )?(?:of|for) (?:the )?(?:service|care|treatment|procedure|surgery|visit)s?",
+    r"dates? of service ?\(s\)",
+    r"date ?\(s\) of service",
+    r"service ?date ?(?:\(s\)|s)?",
+    r"DOS",
+    r"(?:svc|serv|from) date",
+    r"service from",
+    r"(?:date )?incurred(?: date)?",
+    r"dates? services? (?:were |was )?(?:provided|rendered|received|performed)",
+    r"date (?:provided|rendered|performed|filled)",
+    r"(?:date of )?(?:admission|admit)(?: date)?",
+    r"(?:procedure|treatment|surgery|visit|fill|dispense|scheduled|appointment) date",
+    r"(?:proposed|planned|scheduled|requested|anticipated|expected) (?:start |service )?dates?(?: of service)?",
+    r"(?:requested )?start date",
+)
 _SERVICE_PROSE = re.compile(
     r"\b(?:services?|procedure|treatment|surgery|visit|care|test|scan|imaging|stay|admission|admitted|therapy|equipment|item|drug|"
     r"provided|performed|rendered|received|dispensed|furnished|delivered|seen|scheduled)\b[^.\n]{0,70}?"
-    r"\b(?:on|dated|from|beginning|of|for)\s+(?:or about )?$",
+    r"\b(?:on|dated|from|beginning|of|for)\s+(?:or about )?$|"
+    r"\b(?:performed|provided|rendered|received|furnished|dispensed|admitted|incurred)\s+$",
     re.I,
 )
 _NOT_SERVICE = re.compile(
-    r"\b(?:(?:we|plan|department|office)\b[^.\n]{0,30}\breceived|(?:request|claim|appeal|records|information|letter)\b[^.\n]{0,30}"
-    r"\b(?:received|submitted|dated|sent|made)|appeal|effective|deadline|revised|in effect|policy|bulletin|birth)\b",
+    r"\b(?:(?:we|plan|department|office)\b[^.\n]{0,30}\breceived|(?:request|claim|appeal|records|information|letter)s? (?:that )?"
+    r"(?:was |were |you |we )?(?:received|submitted|dated|sent|made)|request\b[^.\n]{0,60}\breceived|appeal|effective|"
+    r"deadline|revised|in effect|policy|bulletin|birth)\b",
     re.I,
 )
-_FILLER = re.compile(r"(?:(?:from|on|of|as of|beginning)\s+)?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)[a-z]*\.?,?\s+)?", re.I)
+_FILLER = re.compile(
+    r"(?:(?:from|on|of|as of|beginning)\s+)?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)[a-z]*\.?,?\s+)?", re.I
+)
 _RANGE = re.compile(r"\s*(?:-|to|through|thru|until)\s*$", re.I)
+_BESIDE = 40
 _HEAD_ROWS = 18
-_SALUTATION = re.compile(r"(?mi:^[ ]*(?:dear\b|to whom|re\s*:))")
+_SALUTATION = re.compile(r"(?mi:^[ ]*(?:dear\b|to whom))")
 
 
 def date_form(letter: Letter) -> Form:
@@ -117,10 +158,10 @@ def _chosen(letter: Letter, own: list[Hit], hits: list[Hit], confidence: float) 
 
 
 def _is_other_document(letter: Letter, hit: Hit) -> bool:
-    line_start = letter.text.rfind("\n", 0, hit.label_start) + 1
-    line_end = letter.text.find("\n", hit.end)
-    before = letter.text[max(line_start, hit.label_start - 40) : hit.label_start]
-    after = letter.text[hit.end : min(line_end if line_end >= 0 else len(letter.text), hit.end + 40)]
+    """Whether words beside the label or the date, on the same row, ascribe it to another document."""
+    row = letter.rows[letter.row_at(hit.label_start)]
+    before = letter.text[max(row.start, hit.label_start - _BESIDE) : hit.label_start]
+    after = letter.text[hit.end : hit.end + _BESIDE].split("\n", 1)[0]
     return bool(_OTHER_DOCUMENT.search(before.rsplit("  ", 1)[-1]) or _OTHER_DOCUMENT.search(after.split("  ", 1)[0]))
 
 
@@ -129,6 +170,8 @@ def _notice_prose(letter: Letter) -> tuple[str, DateMention, float] | None:
         before = letter.text[max(0, mention.start - 80) : mention.start]
         if _NOTICE_PROSE.search(before):
             return "prose", mention, 0.9
+        if _STATUS_ON.search(before):
+            return "status", mention, 0.8
     for mention in letter.dates:
         before = letter.text[max(0, mention.start - 12) : mention.start]
         after = letter.text[mention.end : mention.end + 60]
@@ -151,11 +194,15 @@ def _standing_alone(letter: Letter) -> tuple[str, DateMention, float] | None:
 
 def _service(letter: Letter) -> tuple[Finding, tuple[Conflict, ...]]:
     form = date_form(letter)
-    for tier, confidence in _SERVICE_TIERS:
-        hits = list(letter.hits(tier, form))
-        if hits:
-            return _service_finding(letter, [hit.start for hit in hits], f"label/{hits[0].place}", confidence)
-    for rule, mentions, confidence in (("claim line", _claim_lines(letter), 0.95), ("prose", _service_prose(letter), 0.85)):
+    hits = list(letter.hits(_SERVICE_LABELS, form))
+    if hits:
+        return _service_finding(letter, [hit.start for hit in hits], f"label/{hits[0].place}", 0.97)
+    told = (
+        ("claim line", _claim_lines(letter), 0.95),
+        ("prose", _service_prose(letter), 0.85),
+        ("alone", _body_dates(letter), 0.7),
+    )
+    for rule, mentions, confidence in told:
         if mentions:
             return _service_finding(letter, [mention.start for mention in mentions], rule, confidence)
     return absent("no date is labelled or told as the date of service"), ()
@@ -184,13 +231,13 @@ def _service_finding(
 def _claim_lines(letter: Letter) -> list[DateMention]:
     """Dates of table rows that also hold a code or an amount in a cell of its own."""
     found = []
-    for row, cells in zip(letter.rows, letter.cells, strict=True):
+    for row in letter.rows:
         here = [m for m in letter.dates if row.start <= m.start < row.end]
         if not here:
             continue
         rest = letter.text[here[0].end : row.end]
         is_first = not re.search(r"[A-Za-z]{5,}", letter.text[row.start : here[0].start].replace("Line", ""))
-        if is_first and re.search(r"(?<![\w-])(?:\d{5}|[A-V]\d{4}|\d{4}[FTU])(?![\w-])|\$\s?\d", rest) and len(cells) >= 1:
+        if is_first and re.search(r"(?<![\w-])(?:\d{5}|[A-V]\d{4}|\d{4}[FTU])(?![\w-])|\$\s?\d", rest):
             found.append(here[0])
     return found
 
@@ -203,3 +250,12 @@ def _service_prose(letter: Letter) -> list[DateMention]:
         if _SERVICE_PROSE.search(before.replace("\n", " ")) and not _NOT_SERVICE.search(before.replace("\n", " ")):
             found.append(mention)
     return found[:1]
+
+
+def _body_dates(letter: Letter) -> list[DateMention]:
+    """Dates that are a whole row after the first labelled claim number, as summaries of claims print them."""
+    claim = re.search(r"(?i)\bclaim (?:number|no|#|id)", letter.text)
+    if claim is None:
+        return []
+    rows = {(row.start, row.end) for row in letter.rows}
+    return [m for m in letter.dates if (m.start, m.end) in rows and m.start > claim.start()][:1]

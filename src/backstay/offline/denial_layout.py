@@ -14,7 +14,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from backstay.offline.date import DateMention, find_dates
+from backstay.offline.date import DateMention
+from backstay.offline.denial_day import find_days
 from backstay.offline.denial_screen import screen
 from backstay.offline.finding import Finding
 from backstay.offline.text import Cell, split_cells, split_lines
@@ -27,6 +28,8 @@ _SEPARATOR = re.compile(
     r"(?:[ ]?\(s\))?[ ]?(?:[:#=.]+|-(?=[ ])|is:?\b|was\b|of\b)?[ ]?#?[ ]?",
     re.I,
 )
+# A line wraps inside a label only before a small letter; a capital begins another label.
+_GAP = r"(?:[ ./-]{1,3}|[ ]?\n(?=(?-i:[a-z])))"
 _RULE_LINE = re.compile(r"[\s\-=_+:.|~*]*")
 _LABEL_END = re.compile(r"[:#]\s*$")
 _MAX_ROWS = 40
@@ -59,19 +62,20 @@ class Reading(msgspec.Struct, frozen=True):
 class Letter:
     """A screened letter with its rows, cells and dates; places are places of the source text."""
 
-    def __init__(self, source: str) -> None:
-        screened = screen(source)
+    def __init__(self, source: str, *, keep_afterword: bool = False) -> None:
+        screened = screen(source, keep_afterword=keep_afterword)
         self.source = source
         self.text = screened.text
         self.warnings = screened.warnings
+        self.has_afterword = screened.afterword is not None
         self.rows = split_lines(self.text)
         self.cells = [split_cells(self.text, row) for row in self.rows]
         self._starts = [row.start for row in self.rows]
 
     @functools.cached_property
     def dates(self) -> list[DateMention]:
-        """Every date, month before day where both orders are possible: letters of this kind are American."""
-        return find_dates(self.text, day_first=False)
+        """Every date of the letter, in order."""
+        return find_days(self.text)
 
     def row_at(self, place: int) -> int:
         """The number of the row that holds a place."""
@@ -91,12 +95,12 @@ class Letter:
     def hits(self, label: re.Pattern[str], form: Form) -> Iterator[Hit]:
         """Every value of the given form at the label, in reading order."""
         for match in label.finditer(self.text):
-            yield from self._at_label(match.start(), match.end(), form)
+            yield from self._at_label(match.start(), match.start() + len(match.group().rstrip()), form)
 
     def _at_label(self, start: int, end: int, form: Form) -> Iterator[Hit]:
-        number = self.row_at(start)
+        number = self.row_at(end - 1)
         cells = self.cells[number]
-        index = next((i for i, cell in enumerate(cells) if cell.start <= start < cell.end), 0)
+        index = next((i for i, cell in enumerate(cells) if cell.start < end <= cell.end), 0)
         cell = cells[index]
         separator = _SEPARATOR.match(self.text, end, self.rows[number].end)
         after = separator.end() if separator else end
@@ -126,7 +130,7 @@ class Letter:
                 continue
             if is_table and row > number + 1 and self._gap(row):
                 return
-            cell = self._under(heading[index], self.cells[row], index, len(heading))
+            cell = self.under_heading(heading[index], self.cells[row], index, len(heading))
             if cell is not None and (found := form(cell.start, cell.end)):
                 yield found
 
@@ -136,14 +140,22 @@ class Letter:
             "\f" in self.text[self.rows[row - 1].end : self.rows[row].start]
         )
 
-    def _under(self, heading: Cell, cells: list[Cell], index: int, width: int) -> Cell | None:
-        """The cell of a row that belongs to a heading: by number when the row is complete, else by position."""
+    def under_heading(self, heading: Cell, cells: list[Cell], index: int, width: int) -> Cell | None:
+        """The cell of another row in the column of this one: by bars, by number when both rows are complete, else by position."""
+        if (bars := self._bars(heading.start)) or self._bars(cells[-1].start):
+            return next((cell for cell in cells if self._bars(cell.start) == bars), None)
         if len(cells) == width:
             return cells[index]
         left = self.column_of(heading.start)
         right = left + len(heading.text)
-        touching = [c for c in cells if self.column_of(c.start) < right + 2 and self.column_of(c.start) + len(c.text) > left - 2]
+        touching = [
+            c for c in cells if self.column_of(c.start) < right + 2 and self.column_of(c.start) + len(c.text) > left - 2
+        ]
         return min(touching, key=lambda c: abs(self.column_of(c.start) - left), default=None)
+
+    def _bars(self, place: int) -> int:
+        """How many tabs (bars, once screened) stand before a place on its line."""
+        return self.text.count("\t", self.text.rfind("\n", 0, place) + 1, place)
 
     def column_of(self, place: int) -> int:
         """The number of characters before a place on its line."""
@@ -160,6 +172,16 @@ class Letter:
         if last == first or target >= len(self.rows):
             return None
         return form(self.rows[target].start, self.rows[target].end)
+
+    def trim(self, start: int, end: int) -> tuple[int, int]:
+        """A span without the space at its ends."""
+        text = self.text[start:end]
+        return start + len(text) - len(text.lstrip()), end - len(text) + len(text.rstrip())
+
+    def quote(self, start: int, end: int, confidence: float, rule: str) -> Finding:
+        """A finding whose value is the source text of a span, without the space at its ends."""
+        start, end = self.trim(start, end)
+        return Finding(value=self.source[start:end], confidence=confidence, start=start, end=end, rule=rule)
 
     def matching(self, pattern: re.Pattern[str]) -> Form:
         """A form that a pattern describes; group `value` is the value where the pattern has one."""
@@ -180,9 +202,18 @@ def _sentence_breaks(text: str) -> tuple[int, ...]:
 
 
 def labels(*names: str) -> re.Pattern[str]:
-    """A pattern for label names; a space in a name matches any run of blanks, dots, dashes or slashes."""
-    joined = "|".join(name.replace(" ", r"[\s./-]{1,3}") for name in names)
+    """A pattern for label names.
+
+    A space in a name stands for blanks, dots, dashes, slashes or a wrapped line, and `" ?"` for none of them too; for that
+    reason a name holds no space in a character class.
+    """
+    joined = re.sub(r" (\?)?", lambda match: "[ ./-]{0,3}" if match[1] else _GAP, "|".join(names))
     return re.compile(rf"(?<![\w-])(?:{joined})(?![\w])", re.I)
+
+
+def bare(*names: str) -> re.Pattern[str]:
+    """A pattern for label names that mean something else after another word: "date", but not "service date"."""
+    return re.compile(rf"(?<![A-Za-z,/] )(?<![A-Za-z]/){labels(*names).pattern}", re.I)
 
 
 def absent(reason: str) -> Finding:

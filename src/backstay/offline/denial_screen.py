@@ -17,55 +17,81 @@ INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U0
 _HIDDEN_RUN = re.compile(rf"\S*[{INVISIBLE}](?:\S*[{INVISIBLE}]){{2,}}\S*")
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _DECORATION = re.compile(r"[*_]{2,3}|(?m:^[ ]*(?:#{1,6}|>|[-*•▪●·])(?=[ ]))|\.{4,}|(?:\. ){4,}|_{4,}|(?m:[ ]*\\$)|`")
-_SAME_WIDTH = str.maketrans({"\u00a0": " ", "\u202f": " ", "\u2009": " ", "–": "-", "—": "-", "‑": "-", "−": "-"} | {
-    "’": "'", "‘": "'", "“": '"', "”": '"', "：": ":", "|": "\t", "│": "\t", "┃": "\t", "║": "\t", "\r": " ", "\v": " "})  # fmt: skip
+_SAME_WIDTH = str.maketrans(
+    {"\u00a0": " ", "\u202f": " ", "\u2009": " ", "\r": " ", "\v": " "}
+    | {"–": "-", "—": "-", "‑": "-", "−": "-", "’": "'", "‘": "'", "“": '"', "”": '"', "：": ":"}
+    | {"|": "\t", "│": "\t", "┃": "\t", "║": "\t"}
+)
 
 _RULES = r"(?:instruction|rule|prompt|guideline|directive|command|constraint|safeguard|polic(?:y|ies) above)s?"
 _VERBS = r"(?:ignore|disregard|forget|override|bypass|discard|overrule|skip)"
 _MACHINE = (
     r"automated (?:system|process|agent|tool|reader|software)s?|AI (?:system|model|assistant|agent|tool)s?|"
-    r"(?:large )?language models?|LLMs?|chat ?bots?|(?:system|developer) (?:prompt|message|note)|(?:your|new|updated) instructions"
+    r"(?:large )?language models?|LLMs?|chat ?bots?|(?:system|developer) (?:prompt|message|note)|"
+    r"(?:your|new|updated) instructions"
 )
-_FIELD = r"[a-z]+(?:_[a-z]+)*\.[a-z]+(?:_[a-z]+)*|[a-z]+_[a-z_]+|every field|all fields|(?:any|each|this) field"
-_CLOSING_WORDS = r"(?:clos|cancel|withdraw|drop|abandon|terminat|delet|archiv|suppress)\w*"
+# A name as programs write it (`deadline.due_on`, `is_verified`); a website is none.
+_FIELD = (
+    r"(?!www)[a-z]+(?:_[a-z]+)*\.(?!(?:com|org|net|gov|edu|example)\b)[a-z]+(?:_[a-z]+)*\b(?![.@])|[a-z]+_[a-z_]+|"
+    r"every field|all fields|(?:any|each|this) field"
+)
+_ROLE = r"(?:system|assistant|user|developer|admin|human|tool)"
+_CLOSING = r"(?:clos|cancel|withdraw|drop|abandon|terminat|delet|archiv|suppress)\w*"
+_TELL = r"(?:notify|inform|tell|alert|escalate|mention|disclose|flag)"
 _INSTRUCTIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("instruction", re.compile(rf"\b{_VERBS}\b[^.\n]{{0,50}}\b{_RULES}\b", re.I)),
     ("instruction", re.compile(rf"\b(?:{_MACHINE})\b", re.I)),
-    ("role", re.compile(r"(?m:^)[ ]*[<\[({]*/?(?:system|assistant|user|developer|admin\w*|human|tool)[\])}>]*[ ]*[:>]", re.I)),
-    ("ledger", re.compile(rf"\b(?:set|mark|record|log|store|update|change|write|treat|flag|add)\b[^.\n]{{0,30}}\b(?:{_FIELD})")),
-    ("ledger", re.compile(r"\b(?:mark|record|treat|log|flag)\b[^.\n]{0,40}\bas (?:approved|covered|paid|verified|closed)\b", re.I)),
-    ("file", re.compile(rf"\b(?:authori[sz]\w+|please|must|should)?\s*{_CLOSING_WORDS} (?:the|this|that) (?:appeal|file|case)\b", re.I)),
-    ("file", re.compile(rf"\b(?:appeal|case|file) (?:has been|was|is|must be|should be) {_CLOSING_WORDS}", re.I)),
-    ("suppression", re.compile(r"\bdo(?:es)? not (?:notify|inform|tell|alert|escalate|mention|disclose|contact|flag)\b", re.I)),
+    ("role", re.compile(rf"(?:(?m:^)|(?<=[.!?])[ ]+)[ ]*[<\[({{]*/?{_ROLE}[\])}}>]*[ ]*[:>]", re.I)),
+    (
+        "ledger",
+        re.compile(
+            rf"\b(?i:set|mark|record|log|store|update|change|write|treat|flag|add)\b[^.\n]{{0,30}}\b(?:{_FIELD})"
+        ),
+    ),
+    (
+        "ledger",
+        re.compile(
+            r"\b(?:mark|record|treat|log|flag)\b[^.\n]{0,40}\bas (?:approved|covered|paid|verified|closed)", re.I
+        ),
+    ),
+    ("file", re.compile(rf"\b{_CLOSING} (?:the|this|that) (?:appeal|file|case)\b", re.I)),
+    ("file", re.compile(rf"\b(?:appeal|case|file) (?:has been|was|is|must be|should be) {_CLOSING}", re.I)),
+    ("suppression", re.compile(rf"(?<!you )(?<!we )(?<!they )(?<!who )\bdo not {_TELL}\b", re.I)),
     ("suppression", re.compile(r"\bwithout (?:informing|notifying|telling|alerting|involving)\b", re.I)),
-    ("suppression", re.compile(r"\bno need to (?:mention|notify|inform|tell|escalate|flag|alert)\b", re.I)),
-)  # fmt: skip
+    ("suppression", re.compile(rf"\bno need to {_TELL}\b", re.I)),
+)
 
-_SIGN_OFF = re.compile(r"(?mi:^[ ]*(?:sincerely|respectfully|(?:kind |best |warm )?regards|(?:very truly )?yours(?: truly)?)\b)")
+_SIGN_OFF = re.compile(
+    r"(?mi:^[ ]*(?:sincerely|respectfully|(?:kind |best |warm )?regards|(?:very truly )?yours(?: truly)?)\b)"
+)
 _CLOSE = re.compile(
     r"(?mi:^[^\n]*(?:if you have (?:any )?(?:further )?questions|(?:on|of) your (?:member )?id card|please (?:call|contact) us|"
     r"independent review organization|contact (?:member|customer) services?|enclosures?\b|^[ ]*cc:)[^\n]*$)"
 )
-_TAIL_LINES = 2
-_TAIL_CHARACTERS = 400
+_AFTERWORD_LINES = 2
+_AFTERWORD_CHARACTERS = 400
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|\n|\f")
 
 
 class Screened(msgspec.Struct, frozen=True):
-    """The readable text, as long as the source, and what was blanked."""
+    """The readable text, as long as the source, what was blanked, and where a blanked afterword begins."""
 
     text: str
     warnings: tuple[str, ...]
+    afterword: int | None = None
 
 
-def screen(source: str) -> Screened:
+def screen(source: str, *, keep_afterword: bool = False) -> Screened:
     """The source with decoration, invisible text, machine-directed sentences and stray closing lines blanked, same length."""
     text, warnings = _blank_hidden(source.translate(_SAME_WIDTH))
     text = _DECORATION.sub(lambda match: " " * len(match.group()), text)
     text, found = _blank_instructions(text)
     warnings += found
-    text, found = _blank_tail(text)
-    return Screened(text, tuple(warnings + found))
+    afterword = _afterword(text)
+    if afterword is not None and not keep_afterword:
+        text = _blank(text, afterword, len(text))
+        warnings.append(f"text after the letter's close at {afterword}: not read")
+    return Screened(text, tuple(warnings), afterword)
 
 
 def _blank(text: str, start: int, end: int) -> str:
@@ -89,26 +115,33 @@ def _sentence(text: str, at: int) -> tuple[int, int]:
     return start, end.end() if end else len(text)
 
 
+def _line_end(text: str, at: int) -> int:
+    end = text.find("\n", at - 1)
+    return end if end >= 0 else len(text)
+
+
 def _blank_instructions(text: str) -> tuple[str, list[str]]:
-    spans = {}
+    spans: dict[tuple[int, int], str] = {}
     for kind, pattern in _INSTRUCTIONS:
         for match in pattern.finditer(text):
-            spans.setdefault(_sentence(text, match.end() - 1), kind)
+            start, end = _sentence(text, match.end() - 1)
+            if kind == "role":
+                start, end = match.start(), _line_end(text, end)
+            spans.setdefault((start, end), kind)
     warnings = [f"{kind}_pattern at {start}: not read" for (start, _), kind in sorted(spans.items())]
     for start, end in spans:
         text = _blank(text, start, end)
     return text, warnings
 
 
-def _blank_tail(text: str) -> tuple[str, list[str]]:
-    """Blank one or two short lines after the close: a fact that first appears there is not the plan's statement of it."""
+def _afterword(text: str) -> int | None:
+    """Where one or two short lines after the close begin: a fact that first appears there is not the plan's statement of it."""
     close = _close(text)
     if close is None:
-        return text, []
-    tail = [line for line in text[close:].splitlines() if line.strip()]
-    if not tail or len(tail) > _TAIL_LINES or len(text[close:].strip()) > _TAIL_CHARACTERS:
-        return text, []
-    return _blank(text, close, len(text)), [f"text after the letter's close at {close}: not read"]
+        return None
+    lines = [line for line in text[close:].splitlines() if line.strip()]
+    is_afterword = 0 < len(lines) <= _AFTERWORD_LINES and len(text[close:].strip()) <= _AFTERWORD_CHARACTERS
+    return close if is_afterword else None
 
 
 def _close(text: str) -> int | None:

@@ -30,9 +30,17 @@ def reader_rule(name: str, task: str, module: str, function: str) -> Rule:
     return Rule(name, answer)
 
 
+def labelled(request: Request) -> Answer | None:
+    """Any schema, read from lines that name its fields; imported when it is asked."""
+    from backstay.offline.labelled import answer_labelled
+
+    return answer_labelled(request)
+
+
 SHIPPED = (
     reader_rule("receipt", "extract:receipt", "backstay.offline.receipt", "read_receipt"),
     reader_rule("invoice", "extract:invoice", "backstay.offline.invoice", "read_invoice"),
     reader_rule("denial", "extract:denial", "backstay.offline.denial", "read_denial"),
+    Rule("labelled", labelled),
 )
 """Name of the rule, the task that it knows, and where its reader lives."""
