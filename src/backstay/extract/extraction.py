@@ -28,7 +28,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     """What was read in one document.
 
-    `status`: "complete" when every field that the schema requires (or, where it requires none, at least one) has a value,
+    `status`: "complete" when every field that the schema requires (or, where it requires none, every field) has a value,
     "partial" when some are missing, "empty" when none was found, "failed" when the answer did not fit the schema, in which case
     `errors` says why. `fields` maps each leaf's path to its Field. `attempts` counts the answers that were asked for.
     """

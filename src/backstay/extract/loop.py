@@ -161,7 +161,7 @@ def _status(data: dict[str, Any], schema: dict[str, Any]) -> Status:
     present = {path.partition(".")[0].partition("[")[0] for path, value in leaves(data) if value not in (None, [], {})}
     if not present:
         return "empty"
-    required = set(schema.get("required", ()))
+    required = set(schema.get("required") or schema.get("properties", ()))
     return "complete" if required <= present else "partial"
 
 

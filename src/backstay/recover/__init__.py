@@ -1,8 +1,36 @@
-"""Text from a model to JSON (`parse`), JSON to a schema (`align`), and both as the text arrives (`Stream`)."""
+"""Text from a model to JSON (`parse`), JSON to a schema (`align`), and both as the text arrives (`Stream`).
 
-from backstay.recover.align import Aligned, align
-from backstay.recover.outcome import Fault, Parsed, Repair, Status
-from backstay.recover.parse import parse
-from backstay.recover.stream import Stream
+Names are resolved on first use, so that reading JSON does not load the schema validator.
+"""
 
-__all__ = ["Aligned", "Fault", "Parsed", "Repair", "Status", "Stream", "align", "parse"]
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backstay.recover.align import Aligned as Aligned
+    from backstay.recover.align import align as align
+    from backstay.recover.cost import Coercion as Coercion
+    from backstay.recover.outcome import Fault as Fault
+    from backstay.recover.outcome import Parsed as Parsed
+    from backstay.recover.outcome import Repair as Repair
+    from backstay.recover.outcome import Status as Status
+    from backstay.recover.parse import parse as parse
+    from backstay.recover.stream import Stream as Stream
+
+_HOME = {
+    "Aligned": "align", "Coercion": "cost", "Fault": "outcome", "Parsed": "outcome", "Repair": "outcome",
+    "Status": "outcome", "Stream": "stream", "align": "align", "parse": "parse",
+}  # fmt: skip
+
+__all__ = ["Aligned", "Coercion", "Fault", "Parsed", "Repair", "Status", "Stream", "align", "parse"]
+
+
+def __getattr__(name: str) -> Any:
+    """The public name, from its module."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,72 @@
+"""`backstay models`: the catalogue, searched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import click
+import msgspec
+
+from backstay.catalog import Catalog, Model
+from backstay.catalog.model import Rate
+from backstay.cli import FAILED
+from backstay.cli.table import print_table
+from backstay.config import load
+
+PRICES = ("input", "output", "cache_read")
+FIGURES = ("window", "longest", "$ in", "$ out", "$ cached")
+
+
+@click.command()
+@click.argument("words", nargs=-1)
+@click.option(
+    "-n", "--limit", type=click.IntRange(min=1), default=40, show_default=True, help="How many to show at most."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
+@click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
+def command(words: tuple[str, ...], limit: int, as_json: bool, config_path: str | None) -> None:
+    """Models whose provider, id or name holds all WORDS: limits, abilities and prices in US dollars per million tokens."""
+    catalog = Catalog.load(load(config_path).config.catalog.path)
+    found = list(catalog.search(" ".join(words)))
+    if not found:
+        click.echo(
+            f"no model matches {' '.join(words)!r}; prices of your own go into a file named by catalog.path", err=True
+        )
+        raise SystemExit(FAILED)
+    shown = list(islice(found, limit))
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
+    else:
+        _show(shown)
+        more = f"; {len(found) - limit:,} more (--limit)" if len(found) > limit else ""
+        click.echo(f"prices in USD per million tokens, as of {catalog.date}, from {', '.join(catalog.sources)}{more}")
+
+
+def _show(models: Iterable[Model]) -> None:
+    rows = []
+    for model in models:
+        rates: Any = model.rates(None)
+        prices = [_price(getattr(rates, name)) if rates is not None else "?" for name in PRICES]
+        limits = [_count(model.context_window), _count(model.max_output_tokens)]
+        rows.append([model.provider, model.id, *limits, *prices, _can(model)])
+    print_table(["provider", "model", *FIGURES, "can"], rows, figures=FIGURES)
+
+
+def _price(rate: Rate | None) -> str:
+    if rate is None:
+        return "-"
+    text = f"{rate.base / 1e9:.6f}".rstrip("0").rstrip(".")
+    return f"{text}+" if rate.tiers else text
+
+
+def _count(number: int | None) -> str:
+    if number is None:
+        return "?"
+    return f"{number / 1e6:g}M" if number >= 1_000_000 else f"{number / 1000:g}k" if number >= 1000 else str(number)
+
+
+def _can(model: Model) -> str:
+    flags = (name.removeprefix("has_") for name in Model.__struct_fields__ if name.startswith("has_"))
+    return " ".join(name for name in flags if getattr(model, f"has_{name}")).replace("_", "-")

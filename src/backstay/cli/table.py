@@ -1,0 +1,66 @@
+"""Tables for people: aligned columns of plain text, fitted to the terminal, whole where there is none.
+
+A column is text (left) or figures (right). When the terminal is too narrow, the widest text column gives way first, with an
+ellipsis; figures never do. Piped output is not cut.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+
+import click
+
+GAP = "  "
+LEAST = 8
+"""A text column is not made narrower than this."""
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, figures: Sequence[str] = ()) -> None:
+    """Print `rows` under `header`; the columns named in `figures` are aligned to the right."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    lines = lay_out(header, rows, figures=figures, width=width)
+    click.echo(click.style(lines[0], bold=True))
+    for line in lines[1:]:
+        click.echo(line)
+
+
+def lay_out(
+    header: Sequence[str], rows: Sequence[Sequence[str]], *, figures: Sequence[str] = (), width: int | None = None
+) -> list[str]:
+    """The lines of the table, the header first; at most `width` columns wide where the figures leave room."""
+    cells = [list(header), *(list(row) for row in rows)]
+    widths = [max(columns(row[index]) for row in cells) for index in range(len(header))]
+    is_figure = [name in figures for name in header]
+    if width is not None:
+        _narrow(widths, is_figure, width - len(GAP) * (len(header) - 1))
+    return [
+        GAP.join(
+            _fit(text, wide, is_right) for text, wide, is_right in zip(row, widths, is_figure, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
+
+
+def _narrow(widths: list[int], is_figure: Sequence[bool], room: int) -> None:
+    while sum(widths) > room:
+        wide = [index for index, figure in enumerate(is_figure) if not figure and widths[index] > LEAST]
+        if not wide:
+            return
+        widths[max(wide, key=widths.__getitem__)] -= 1
+
+
+def columns(text: str) -> int:
+    """How many terminal columns `text` takes; wide East Asian characters take two."""
+    return sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+
+
+def _fit(text: str, width: int, is_right: bool) -> str:
+    if columns(text) > width:
+        while columns(text) > width - 1:
+            text = text[:-1]
+        text += "…"
+    space = " " * (width - columns(text))
+    return space + text if is_right else text + space

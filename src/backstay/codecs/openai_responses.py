@@ -1,0 +1,90 @@
+"""The Responses dialect, stateless: the codec that joins its parts.
+
+`responses_request` holds requests, `responses_answer` whole answers, `responses_stream` and `responses_encoder` streams;
+`responses_history` and `responses_item` are common to them. Errors are those of `openai_error`.
+
+Source: https://platform.openai.com/docs/api-reference/responses
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from backstay.codecs.openai_error import read_error, write_error
+from backstay.codecs.responses_answer import read_answer, write_answer
+from backstay.codecs.responses_encoder import ResponsesEncoder
+from backstay.codecs.responses_item import DIALECT
+from backstay.codecs.responses_request import read_request, write_request
+from backstay.codecs.responses_stream import ResponsesDecoder
+from backstay.errors import InvalidRequest, LLMError
+from backstay.fold import fold
+from backstay.types import Request, Response
+from backstay.wire import HTTPRequest
+
+
+class OpenAIResponses:
+    """The codec. It has no rules: servers of this dialect differ in what they leave out, not in what they want."""
+
+    __slots__ = ()
+
+    name: Final = DIALECT
+
+    def encode(self, request: Request, *, stream: bool = False) -> HTTPRequest:
+        """The HTTP request, its url a path. Raises InvalidRequest with every reason the API would refuse it for."""
+        body, draft = write_request(request, stream=stream)
+        if draft.faults:
+            raise InvalidRequest(*draft.faults)
+        return HTTPRequest(
+            url="/responses",
+            headers={
+                "content-type": "application/json",
+                "accept": "text/event-stream" if stream else "application/json",
+            },
+            body=msgspec.json.encode(body),
+            notes=tuple(draft.notes),
+        )
+
+    def decode(self, body: bytes) -> Response:
+        """The Response of a whole body; a server that streams unasked is understood too."""
+        if body[:64].lstrip()[:5] in (b"data:", b"event"):
+            decoder = self.decoder()
+            return fold(decoder.feed(body) + decoder.finish())
+        return read_answer(body)
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> LLMError:
+        """The typed error of an answer with status 400 or above."""
+        return read_error(status, headers, body)
+
+    def decoder(self, request: Request | None = None) -> ResponsesDecoder:
+        """A fresh decoder for one stream."""
+        return ResponsesDecoder()
+
+    def decode_request(self, http: HTTPRequest) -> Request:
+        """The Request that a client of this dialect sent."""
+        return read_request(http.body)
+
+    def is_stream(self, http: HTTPRequest) -> bool:
+        """True when that client asked for a stream."""
+        try:
+            return msgspec.json.decode(http.body, type=_Stream).stream is True
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return False
+
+    def encode_response(self, response: Response) -> bytes:
+        """The body of a whole answer."""
+        return write_answer(response)
+
+    def encoder(self, request: Request) -> ResponsesEncoder:
+        """A fresh encoder for one stream."""
+        return ResponsesEncoder(request)
+
+    def encode_error(self, error: LLMError) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers and body that tell a client of this dialect about `error`."""
+        return write_error(error)
+
+
+class _Stream(msgspec.Struct):
+    stream: bool | None = None

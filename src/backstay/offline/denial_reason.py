@@ -1,0 +1,190 @@
+"""Why a claim was denied, in the letter's own words, and how it says to appeal.
+
+The statement is the sentence that denies; the reason is its because-clause, or the paragraph under a heading that promises a
+reason. Everything is quoted from the source; only the summary is worded here, from the kinds of `denial_kind`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from backstay.offline.denial_kind import name_kinds
+from backstay.offline.denial_layout import Letter, Reading, absent
+from backstay.offline.finding import Finding
+
+_DENY = (
+    r"(?:den(?:y|ied|ies|ial)|not (?:been )?(?:approved?|authorized|certified|covered|payable)|"
+    r"(?:cannot|unable to|will not|won't|did not|can't|not able to) (?:approve|authorize|cover|pay|certify)|"
+    r"adverse (?:benefit )?determination|non-?covered|disallowed|not eligible for (?:payment|coverage|benefits)|"
+    r"not medically necessary|rejected|partially approved|declined)"
+)
+_DENIES = re.compile(rf"\b{_DENY}\b", re.I)
+_BECAUSE = re.compile(
+    r"\b(?:because(?: of)?|(?:as|since) (?=the|your|it|there|this|no)|due to(?: the fact that)?|for the following reasons?:?|"
+    r"on the (?:grounds|basis) that|the reason (?:is|for (?:this|our|the) (?:denial|decision|determination) is)(?: that)?:?)\s+",
+    re.I,
+)
+_SOURCE_CLAUSE = re.compile(
+    r"(?:,\s+(?:under|pursuant to|in accordance with|as (?:stated|described|outlined|set forth|defined) in|per|according to|"
+    r"based on)\b|\s+(?:under|pursuant to|per|as defined in|as stated in) "
+    r"(?:section|exclusion|article|clinical policy|medical policy|the terms))[^\n]{0,160}$",
+    re.I,
+)
+_DECISION = r"(?:denial|decision|determination|adverse determination|non-?coverage|action)"
+_HEADING = re.compile(
+    r"(?mi:^[ ]*(?:(?:the )?(?:specific )?(?:reasons?|basis|rationale|explanation)(?: reason)?"
+    rf"(?: (?:for|of) (?:the |our |this |your )?{_DECISION}|\(s\))?|denial reasons?|remarks?|"
+    r"(?:why )?(?:did we deny|was|we denied|is|are we)[^:\n]{0,60}|(?:clinical|determination|denial) rationale|why|"
+    r"reason/explanation|reason code description)[ ]*[:?][ ]*)"
+    r"|(?mi:^[ ]*(?:(?:specific )?reasons? for (?:the |our |this )?(?:denial|decision|determination)|why|"
+    r"basis for (?:the |our )?(?:denial|decision)|(?:clinical|denial) rationale)[ ]*\n)"
+)
+_SENTENCE_STOP = re.compile(r"(?<=[a-z0-9)\"%])[.!?][\"')]*(?=\s+[\"'(]?[A-Z]|\s*$)|\n[ \t]*\n|\f")
+_VERB = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|den(?:y|ied|ies)|determined|found)\b.*\s\w+.*\s\w+",
+    re.I,
+)
+_NOT_STATEMENT = re.compile(r"(?:if|you (?:may|have)|to appeal)\b", re.I)
+_SOURCE = (
+    r"(?:Section|Sec\.|Article|Exclusion|Clinical (?:Policy|Guideline)(?: Bulletin)?|(?:Medical|Coverage|Payment|Reimbursement) "
+    r"Policy|Policy Bulletin|Benefit Exclusion|Local Coverage Determination|LCD|NCD)"
+)
+_POLICY_SECTION = re.compile(
+    rf"\b{_SOURCE}(?: No\.?| Number| #)?:? ?(?P<id>[A-Z]{{0,5}}[-.]?\d[\w.-]*(?:\([a-z0-9]+\))*)(?<![.,])"
+)
+_APPEAL_WORD = re.compile(r"\bappeal|reconsideration|redetermination", re.I)
+_APPEAL_START = re.compile(
+    r"\byou (?:have|may|can)\b|\byour right|\bto (?:file |request )?(?:an )?appeal|\bhow to (?:file|appeal)|"
+    r"\bif you (?:disagree|do not agree|don't agree|think)|\byour (?:internal )?appeal must|\b(?:send|mail|submit) your",
+    re.I,
+)
+_APPEAL_STEP = re.compile(
+    r"\bappeal|reconsideration|redetermination|\breview\b|\b(?:send|submit|mail|fax|include|attach|write)\b", re.I
+)
+_PARAGRAPH_END = re.compile(r"\n[ \t]*\n|\f|\n(?=[^\n:]{2,40}:)")
+_LABEL_BEFORE = re.compile(r"\s*[A-Z][A-Za-z/ ]{2,40}:\s+(?=[A-Z])")
+_MAX_REASON = 700
+_SECTION_REACH = 1200
+
+
+def read_reason(letter: Letter) -> Reading:
+    """Reason, its kinds, the denying statement, the plan section it cites and the appeal instructions."""
+    statement = _statement(letter)
+    reason = _reason(letter, statement)
+    return Reading(
+        {
+            "denial_reason": reason,
+            "denial_reason_summary": _summary(reason, statement),
+            "policy_section": _policy_section(letter, reason, statement),
+            "raw_text_snippets.denial_statement": statement,
+            "raw_text_snippets.appeal_instructions": _appeal(letter),
+        }
+    )
+
+
+def _sentences(letter: Letter) -> list[tuple[int, int]]:
+    spans, begin = [], 0
+    for match in _SENTENCE_STOP.finditer(letter.text):
+        if letter.text[begin : match.start()].strip():
+            spans.append((begin, match.end()))
+        begin = match.end()
+    return [*spans, (begin, len(letter.text))] if letter.text[begin:].strip() else spans
+
+
+def _statement(letter: Letter) -> Finding:
+    """The first sentence that denies and says why; else the first that denies."""
+    best: tuple[int, int, int] | None = None
+    for begin, end in _sentences(letter):
+        start = _body(letter, begin, end)
+        sentence = " ".join(letter.text[start:end].split())
+        if not _DENIES.search(sentence) or not _VERB.search(sentence) or _NOT_STATEMENT.match(sentence):
+            continue
+        score = 2 if _BECAUSE.search(sentence) else 1
+        if best is None or score > best[0]:
+            best = (score, start, end)
+    if best is None:
+        return absent("no sentence of the letter denies")
+    return letter.quote(best[1], best[2], 0.9 if best[0] == 2 else 0.8, "denying sentence")
+
+
+def _body(letter: Letter, start: int, end: int) -> int:
+    """The start of a sentence without the headings and labelled rows that stand above it."""
+    begin = start
+    for match in re.finditer(r"[^\n]*\n", letter.text[start:end]):
+        line = match.group().strip()
+        following = letter.text[start + match.end() : start + match.end() + 1]
+        is_heading = len(line) <= 60 and line[-1:] not in (",", "-") and following.isupper()
+        if line and not is_heading and not re.match(r"[^:]{2,40}:\s", line):
+            break
+        begin = start + match.end()
+    label = _LABEL_BEFORE.match(letter.text, begin, end)
+    return label.end() if label else begin
+
+
+def _reason(letter: Letter, statement: Finding) -> Finding:
+    for heading in _HEADING.finditer(letter.text):
+        found = _paragraph(letter, heading.end())
+        if found is not None:
+            return _clause(letter, *found) or letter.quote(*found, 0.9, "reason heading")
+    if statement.start is None or statement.end is None:
+        return absent("no reason is stated")
+    whole = letter.quote(statement.start, statement.end, 0.75, "denying sentence")
+    return _clause(letter, statement.start, statement.end) or whole
+
+
+def _paragraph(letter: Letter, start: int) -> tuple[int, int] | None:
+    """The paragraph from a place on, at most `_MAX_REASON` characters, cut at a sentence."""
+    start += len(letter.text[start:]) - len(letter.text[start:].lstrip())
+    stop = _PARAGRAPH_END.search(letter.text, start)
+    end = stop.start() if stop else len(letter.text)
+    if end - start > _MAX_REASON:
+        ends = [match.end() for match in _SENTENCE_STOP.finditer(letter.text, start, start + _MAX_REASON)]
+        end = ends[-1] if ends else start + _MAX_REASON
+    return (start, end) if len(letter.text[start:end].split()) >= 2 else None
+
+
+def _clause(letter: Letter, start: int, end: int) -> Finding | None:
+    """The because-clause of the denying sentence within a span, without the plan section it cites."""
+    text = letter.text[start:end]
+    for match in _BECAUSE.finditer(text):
+        stop = _SENTENCE_STOP.search(text, match.end())
+        clause_end = stop.start() if stop else len(text.rstrip().rstrip("."))
+        sentence_start = max((m.end() for m in _SENTENCE_STOP.finditer(text, 0, match.start())), default=0)
+        if not _DENIES.search(text, sentence_start, match.start()):
+            continue
+        cited = _SOURCE_CLAUSE.search(text[match.end() : clause_end])
+        stop_at = match.end() + cited.start() if cited and cited.start() > 8 else clause_end
+        return letter.quote(start + match.end(), start + stop_at, 0.93, "because clause")
+    return None
+
+
+def _summary(reason: Finding, statement: Finding) -> Finding:
+    for found in (reason, statement):
+        if found.value is not None and (kinds := name_kinds(str(found.value))):
+            value = "; ".join(kinds)
+            return Finding(value=value, confidence=0.85, start=found.start, end=found.end, rule="kind of denial")
+    return absent("the reason is of no known kind")
+
+
+def _policy_section(letter: Letter, reason: Finding, statement: Finding) -> Finding:
+    places = [found.start for found in (statement, reason) if found.start is not None]
+    if places and (match := _POLICY_SECTION.search(letter.text, min(places), min(places) + _SECTION_REACH)):
+        return letter.quote(*match.span(), 0.9, "cited section")
+    return absent("no section of the plan is cited for the decision")
+
+
+def _appeal(letter: Letter) -> Finding:
+    """The paragraph that tells how to appeal: from the first sentence that does to the last of its block that speaks of it."""
+    begin = last = None
+    for start, end in _sentences(letter):
+        sentence = letter.text[start:end]
+        if begin is None or last is None:
+            if _APPEAL_WORD.search(sentence) and _APPEAL_START.search(sentence):
+                begin, last = _body(letter, start, end), end
+        elif re.search(r"\n[ \t]*\n|\f", letter.text[last:start] + letter.text[max(0, start - 2) : start]):
+            break
+        elif _APPEAL_STEP.search(sentence):
+            last = end
+    if begin is None or last is None:
+        return absent("the letter does not tell how to appeal")
+    return letter.quote(begin, last, 0.85, "appeal paragraph")

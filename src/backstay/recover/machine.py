@@ -1,0 +1,87 @@
+"""The driver of the scan: healthy members and items by one regular expression each, the rest by the slow readers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from backstay.recover.item import read_item
+from backstay.recover.lexeme import ITEM, MEMBER, STRICT_WORDS, WORDS
+from backstay.recover.member import read_member
+from backstay.recover.outcome import Log
+from backstay.recover.scan import ARRAY, OBJECT, Scan
+
+
+def run(scan: Scan) -> None:
+    """Read until the outermost container closes, the text ends, or its fence does."""
+    while scan.is_open:
+        if scan.kinds[-1] & 1:
+            if _members(scan) or not read_member(scan):
+                continue
+        elif (scan.kinds[-1] == ARRAY and _items(scan)) or not read_item(scan):
+            continue
+        return
+
+
+def _members(scan: Scan) -> bool:
+    """Take healthy members of the innermost object; True if a container was opened or closed on the way."""
+    text, box, log, match_member = scan.text, scan.boxes[-1], scan.log, MEMBER.match
+    while (match := match_member(text, scan.pos)) is not None:
+        notes, double, single, bare = match.group(1, 2, 3, 4)
+        key = double or single or bare
+        which = match.lastindex or 0
+        if notes is not None:
+            log.add("comment", match.start(1))
+        if single is not None:
+            log.add("quote_style", match.start(3) - 1)
+        elif bare is not None:
+            scan.has_bare_keys = True
+            log.add("unquoted_key", match.start(4), key)
+        if which == 10:
+            scan.pos = match.start(10)
+            scan.open(key, OBJECT if match[10] == "{" else ARRAY)
+            return True
+        if key in box:
+            log.warn(f"duplicate key {key!r} at offset {match.start()}: the last value is kept")
+        box[key] = match[5] if which == 5 else _scalar(match, which - 6, 6, log)
+        scan.pos = match.end()
+        if text[scan.pos - 1] == "}":
+            scan.pos -= 1
+            scan.close()
+            return True
+    return False
+
+
+def _items(scan: Scan) -> bool:
+    """Take healthy items of the innermost array; True if a container was opened or closed on the way."""
+    text, box, log, match_item = scan.text, scan.boxes[-1], scan.log, ITEM.match
+    while (match := match_item(text, scan.pos)) is not None:
+        which = match.lastindex or 0
+        if match[1] is not None:
+            log.add("comment", match.start(1))
+        if which == 7:
+            scan.pos = match.start(7)
+            scan.open(None, OBJECT if match[7] == "{" else ARRAY)
+            return True
+        box.append(match[2] if which == 2 else _scalar(match, which - 3, 3, log))
+        scan.pos = match.end()
+        if text[scan.pos - 1] == "]":
+            scan.pos -= 1
+            scan.close()
+            return True
+    return False
+
+
+def _scalar(match: re.Match[str], kind: int, first: int, log: Log) -> Any:
+    """The scalar of a fast match: group `first + kind`, kinds being single-quoted string, int, float, word."""
+    raw = match[first + kind]
+    if kind == 1:
+        return int(raw)
+    if kind == 2:
+        return float(raw)
+    if kind == 0:
+        log.add("quote_style", match.start(first) - 1)
+        return raw
+    if raw not in STRICT_WORDS:
+        log.add("literal", match.start(first + kind), raw)
+    return WORDS[raw]
