@@ -67,8 +67,7 @@ def build_request(prompt: Prompt, settings: Mapping[str, Any], *, model: str, id
     as it is, with `settings` over it. Raises TypeError for a setting that does not exist and InvalidRequest for values that
     make no request, all faults at once.
     """
-    unknown = sorted(set(settings) - KNOWN)
-    if unknown:
+    if unknown := sorted(settings.keys() - KNOWN):
         raise TypeError(f"unknown setting(s) {', '.join(unknown)}; there are: {', '.join(sorted(KNOWN))}")
     base = prompt if isinstance(prompt, Request) else Request(model=model, messages=_messages(prompt))
     changes: dict[str, Any] = {
@@ -114,22 +113,19 @@ def _messages(prompt: str | Message | Sequence[Message | AnyPart | str]) -> tupl
 
 def faults_of(request: Request) -> list[str]:
     """What no provider would take, whatever its dialect: one sentence per fault, naming the field and the remedy."""
-    checks = (
-        (bool(request.messages), "messages: there are none; ask something"),
-        (
-            request.max_output_tokens is None or request.max_output_tokens >= 1,
-            f"max_output_tokens = {request.max_output_tokens}: must be 1 or more, or None for the model's own limit",
-        ),
-        (
-            request.temperature is None or 0 <= request.temperature <= 2,
-            f"temperature = {request.temperature}: must lie between 0 and 2",
-        ),
-        (request.top_p is None or 0 < request.top_p <= 1, f"top_p = {request.top_p}: must be above 0 and at most 1"),
-        (request.top_k is None or request.top_k >= 1, f"top_k = {request.top_k}: must be 1 or more"),
-        (all(request.stop), "stop: an empty stop sequence would end every answer at once"),
-        (
-            len({tool.name for tool in request.tools}) == len(request.tools),
-            "tools: two tools share a name; the model could not tell them apart",
-        ),
-    )
-    return [fault for is_good, fault in checks if not is_good]
+    faults: list[str] = []
+    if not request.messages:
+        faults.append("messages: there are none; ask something")
+    if request.max_output_tokens is not None and request.max_output_tokens < 1:
+        faults.append(f"max_output_tokens = {request.max_output_tokens}: must be 1 or more, or None for the model's own limit")
+    if request.temperature is not None and not 0 <= request.temperature <= 2:
+        faults.append(f"temperature = {request.temperature}: must lie between 0 and 2")
+    if request.top_p is not None and not 0 < request.top_p <= 1:
+        faults.append(f"top_p = {request.top_p}: must be above 0 and at most 1")
+    if request.top_k is not None and request.top_k < 1:
+        faults.append(f"top_k = {request.top_k}: must be 1 or more")
+    if not all(request.stop):
+        faults.append("stop: an empty stop sequence would end every answer at once")
+    if request.tools and len({tool.name for tool in request.tools}) < len(request.tools):
+        faults.append("tools: two tools share a name; the model could not tell them apart")
+    return faults

@@ -255,8 +255,11 @@ class Reply:
                 observer(outcome)
             except Exception:
                 log.exception("an observer of a reply failed")
-        if self._holds or self._batches is not None:
+        if self._batches is not None or self._close is not None:
             await asyncio.shield(asyncio.ensure_future(self._release(outcome)))
+        else:
+            for barrier in self._holds:  # what it waits for is under way already, whether or not anybody waits
+                await self._held(barrier, outcome)
 
     async def _release(self, outcome: Outcome) -> None:
         try:

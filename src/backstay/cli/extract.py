@@ -89,11 +89,15 @@ class _Run:
 
     async def _read(self, documents: list[Any], advance: Callable[[], None]) -> None:
         from backstay.client import Client
+        from backstay.extract.attached import read_attached
         from backstay.extract.folder import read_all
 
         async with Client(loaded=self._loaded) as client:
 
             async def read(document: Any) -> Any:
+                attached = read_attached(self._schema, document)
+                if attached is not None:
+                    return attached
                 return await client.extract(self._schema, document.text, source=document.source)
 
             async for outcome in read_all(documents, read, concurrency=self._concurrency):

@@ -86,7 +86,7 @@ def read_decoded(answer: Any) -> Response:
     if not isinstance(answer, dict) or not isinstance(answer.get("output"), list):
         raise ProtocolError("the answer holds no output")
     parts = tuple(part for item in objects_of(answer["output"]) for part in read_item(item))
-    reason, raw = read_finish(answer, parts)
+    reason, raw = read_finish(answer, {type(part) for part in parts})
     return Response(
         parts=parts,
         finish_reason=reason,
@@ -109,12 +109,11 @@ def raise_error(answer: Any) -> None:
         raise error
 
 
-def read_finish(answer: Wire, parts: tuple[AnyPart, ...]) -> tuple[FinishReason | None, str | None]:
-    """Neutral and raw finish reason; None while the answer is still being made."""
+def read_finish(answer: Wire, kinds: set[type]) -> tuple[FinishReason | None, str | None]:
+    """Neutral and raw finish reason of an answer with parts of these kinds; None while it is still being made."""
     raw = text_or_none(object_of(answer.get("incomplete_details")).get("reason")) or text_or_none(answer.get("status"))
     if raw is None or raw in ("in_progress", "queued"):
         return None, raw
-    kinds = {type(part) for part in parts}
     reason = _REASONS.get(raw, "other")
     return settle_finish_reason(reason, has_calls=ToolCall in kinds, has_refusal=Refusal in kinds), raw
 

@@ -33,7 +33,7 @@ from backstay.event import (
     UsageReport,
 )
 from backstay.fold import parse_arguments, unfold
-from backstay.types import AnyPart, Refusal, Text, ToolCall
+from backstay.types import AnyPart, FinishReason, Refusal, Text, ToolCall
 
 _MAX_FRAME: Final = 64 << 20
 """The terminal event repeats the whole answer, pictures included."""
@@ -57,13 +57,29 @@ _QUIET: Final = frozenset(
 class ResponsesDecoder:
     """One stream's decoder. An error inside the stream is raised after the events before it were handed out."""
 
-    __slots__ = ("_built", "_done", "_error", "_handlers", "_is_done", "_parser", "_slots", "_started", "_summaries")
+    __slots__ = (
+        "_built",
+        "_done",
+        "_error",
+        "_handlers",
+        "_ids",
+        "_is_done",
+        "_kinds",
+        "_opened",
+        "_parser",
+        "_slots",
+        "_started",
+        "_summaries",
+    )
 
     def __init__(self) -> None:
         self._parser = SSEParser(_MAX_FRAME)
         self._slots: dict[tuple[Any, int], int] = {}
         self._built: dict[int, list[str]] = {}
+        self._opened: dict[Any, list[int]] = {}
         self._done: set[Any] = set()
+        self._ids: set[Any] = set()
+        self._kinds: set[type] = set()
         self._summaries: dict[int, Any] = {}
         self._started = self._is_done = False
         self._error: LLMError | None = None
@@ -132,12 +148,19 @@ class ResponsesDecoder:
                 raise error
             events.append(UnknownEvent(text_of(kind), event))
 
-    def _slot(self, event: Wire, content: int) -> int:
-        key = self._item_key(event), content
-        slot = self._slots.get(key)
+    def _slot(self, event: Wire, content: int = 0) -> int:
+        """The slot of an item's content part, by the part's index; indices need not begin at zero."""
+        item = self._item_key(event)
+        slot = self._slots.get((item, content))
         if slot is None:
-            slot = self._slots[key] = len(self._slots)
+            slot = self._slots[item, content] = len(self._slots)
+            self._opened.setdefault(item, []).append(slot)
         return slot
+
+    def _nth_slot(self, event: Wire, number: int) -> int:
+        """The slot of the n-th content part of an item that is done: parts were opened in their order."""
+        opened = self._opened.get(self._item_key(event), [])
+        return opened[number] if number < len(opened) else self._slot(event, 1000 + number)
 
     def _item_key(self, event: Wire) -> Any:
         index = event.get("output_index")
@@ -174,13 +197,13 @@ class ResponsesDecoder:
             events.append(RefusalDelta(text, slot))
 
     def _on_arguments(self, event: Wire, events: list[Event]) -> None:
-        slot = self._slot(event, 0)
+        slot = self._slot(event)
         if text := text_of(event.get("delta")):
             self._grow(slot, text)
             events.append(ToolCallDelta(slot, None, None, text))
 
     def _on_summary(self, event: Wire, events: list[Event]) -> None:
-        slot, index = self._slot(event, 0), event.get("summary_index")
+        slot, index = self._slot(event), event.get("summary_index")
         text = text_of(event.get("delta"))
         if self._summaries.setdefault(slot, index) != index:
             self._summaries[slot] = index
@@ -190,25 +213,28 @@ class ResponsesDecoder:
 
     def _on_thought(self, event: Wire, events: list[Event]) -> None:
         if text := text_of(event.get("delta")):
-            events.append(ReasoningDelta(text, self._slot(event, 0)))
+            events.append(ReasoningDelta(text, self._slot(event)))
 
     def _on_added(self, event: Wire, events: list[Event]) -> None:
         """An item begins. A call is announced; other items wait for their content, which may never come."""
         item = object_of(event.get("item"))
         if item.get("type") in ("function_call", "custom_tool_call"):
             call_id = text_or_none(item.get("call_id")) or text_or_none(item.get("id"))
-            events.append(ToolCallDelta(self._slot(event, 0), call_id, text_or_none(item.get("name"))))
+            events.append(ToolCallDelta(self._slot(event), call_id, text_or_none(item.get("name"))))
 
     def _on_item_done(self, event: Wire, events: list[Event]) -> None:
         key = self._item_key(event)
         if key not in self._done:
+            item = object_of(event.get("item"))
             self._done.add(key)
-            self._close_item(object_of(event.get("item")), event, events)
+            self._ids.add(item.get("id"))
+            self._close_item(item, event, events)
 
     def _close_item(self, item: Wire, event: Wire, events: list[Event]) -> None:
         """The final parts of an item, where they are not what the deltas have built already."""
         for number, part in enumerate(read_item(item)):
-            slot = self._slot(event, number)
+            slot = self._nth_slot(event, number)
+            self._kinds.add(type(part))
             if not self._is_built(slot, part):
                 events.append(PartDone(part, slot))
 
@@ -227,22 +253,27 @@ class ResponsesDecoder:
         if event["type"] == "response.failed":
             raise_error({"status": "failed"})
         self._on_created(event, events)
-        for index, item in enumerate(objects_of(answer.get("output"))):
-            if index not in self._done:
-                self._close_item(item, {"output_index": index}, events)
+        self._close_rest(objects_of(answer.get("output")), events)
         usage = read_usage(answer.get("usage"), DIALECT)
         if usage is not None:
             events.append(UsageReport(usage))
         reason, raw = self._finish_of(answer, event)
         events.append(Finished(reason, raw, None, read_extra(answer)))
 
-    def _finish_of(self, answer: Wire, event: Wire) -> tuple[Any, str | None]:
+    def _close_rest(self, output: list[Wire], events: list[Event]) -> None:
+        """The items of the whole answer that never were done by themselves: known by id, else by place."""
+        if len(output) <= len(self._done):
+            return
+        for index, item in enumerate(output):
+            if index not in self._done and item.get("id") not in self._ids:
+                self._close_item(item, {"output_index": index}, events)
+
+    def _finish_of(self, answer: Wire, event: Wire) -> tuple[FinishReason | None, str | None]:
         """The finish reason; an answer that does not say how it ended has it from the terminal event's name."""
-        parts = [part for item in objects_of(answer.get("output")) for part in read_item(item)]
         status = answer.get("status")
         if not isinstance(status, str) or status in ("in_progress", "queued"):
             status = text_of(event["type"]).removeprefix("response.")
-        return read_finish({**answer, "status": status}, tuple(parts))
+        return read_finish({**answer, "status": status}, self._kinds)
 
 
 def read_call_text(text: str) -> Any:

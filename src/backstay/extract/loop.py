@@ -94,7 +94,7 @@ def _result(
     fields = _from_rule(last) or _from_text(data, Evidence(text))
     recovered = parsed is not None and parsed.status != "SUCCESS"
     return Extraction(
-        status="failed" if faults else _status(data, schema.schema),
+        status="failed" if faults else status_of(data, schema.schema),
         data=data,
         fields=fields,
         provenance=msgspec.structs.replace(last.provenance, recovered=recovered),
@@ -157,7 +157,8 @@ def _from_text(data: dict[str, Any], evidence: Evidence) -> dict[str, Field]:
     return fields
 
 
-def _status(data: dict[str, Any], schema: dict[str, Any]) -> Status:
+def status_of(data: dict[str, Any], schema: dict[str, Any]) -> Status:
+    """Complete, partial or empty, by the fields that the schema requires."""
     present = {path.partition(".")[0].partition("[")[0] for path, value in leaves(data) if value not in (None, [], {})}
     if not present:
         return "empty"

@@ -31,11 +31,11 @@ _POST = tuple(name for name in Settlement.__struct_fields__ if name != "attempt_
 
 INSERT = (
     f"INSERT INTO attempt ({', '.join(_RESERVE)}, state, owner) "
-    f"VALUES ({', '.join(f':{name}' for name in _RESERVE)}, 'reserved', :owner) ON CONFLICT (attempt_id) DO NOTHING"
+    f"VALUES ({', '.join('?' for _ in _RESERVE)}, 'reserved', ?) ON CONFLICT (attempt_id) DO NOTHING"
 )
 UPDATE = (
-    f"UPDATE attempt SET state = 'posted', {', '.join(f'{name} = :{name}' for name in _POST)} "
-    "WHERE attempt_id = :attempt_id AND state IN ('reserved', 'unknown')"
+    f"UPDATE attempt SET state = 'posted', {', '.join(f'{name} = ?' for name in _POST)} "
+    "WHERE attempt_id = ? AND state IN ('reserved', 'unknown')"
 )
 VOID = (
     "UPDATE attempt SET state = 'voided', settled_ns = :settled_ns, outcome = 'failed', error = :error, cost_nano_usd = 0, "
@@ -91,7 +91,7 @@ class SQLiteLedger:
         return self._writer.submit(work)
 
     def reserve(self, entry: Reservation) -> Ticket:
-        facts = {**msgspec.structs.asdict(entry), "owner": self._owner.id}
+        facts = (*msgspec.structs.astuple(entry), self._owner.id)
 
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(INSERT, facts).rowcount == 0:
@@ -100,11 +100,12 @@ class SQLiteLedger:
         return self._submit(work)
 
     def post(self, entry: Settlement) -> Ticket:
-        facts = msgspec.structs.asdict(entry)
+        attempt_id, *facts = msgspec.structs.astuple(entry)
+        facts.append(attempt_id)
 
         def work(connection: sqlite3.Connection) -> None:
             if connection.execute(UPDATE, facts).rowcount == 0:
-                _same(connection, entry.attempt_id, {**facts, "state": "posted"})
+                _same(connection, attempt_id, {**msgspec.structs.asdict(entry), "state": "posted"})
 
         return self._submit(work)
 

@@ -117,7 +117,5 @@ def _parts(match: re.Match[str], order: tuple[bool, bool]) -> tuple[int, int, in
         is_swappable = a <= 12 and b <= 12 and a != b and "." not in match["sep"]
         day, month = (b, a) if (b > 12 or (is_swappable and not order[0])) else (a, b)
         return int(match["y"]), month, day, order[1] or not is_swappable
-    name, day, year = (
-        (match["m1"], match["d1"], match["y1"]) if match["m1"] else (match["m2"], match["d2"], match["y2"])
-    )
-    return int(year), MONTHS.get(fold(name), 0), int(day), True
+    form = "1" if match["m1"] else "2"
+    return int(match["y" + form]), MONTHS.get(fold(match["m" + form]), 0), int(match["d" + form]), True

@@ -32,6 +32,7 @@ _SEPARATOR = re.compile(
 _GAP = r"(?:[ ./-]{1,3}|[ ]?\n(?=(?-i:[a-z])))"
 _RULE_LINE = re.compile(r"[\s\-=_+:.|~*]*")
 _LABEL_END = re.compile(r"[:#]\s*$")
+_SENTENCE_BREAK = re.compile(r"(?<=[a-z0-9)\"%])[.!?][\"')]*\s+(?=[\"'(]?[A-Z])|\n[ \t]*\n\s*|\f\s*|:\s*\n\s*")
 _MAX_ROWS = 40
 
 
@@ -70,6 +71,7 @@ class Letter:
         self.has_afterword = screened.afterword is not None
         self.rows = split_lines(self.text)
         self.cells = [split_cells(self.text, row) for row in self.rows]
+        self._breaks = [match.end() for match in _SENTENCE_BREAK.finditer(self.text)]
         self._starts = [row.start for row in self.rows]
 
     @functools.cached_property
@@ -83,14 +85,8 @@ class Letter:
 
     def sentence(self, place: int) -> tuple[int, int]:
         """The span of the sentence around a place; a blank line, a form feed or a full stop before a capital ends it."""
-        start, end = 0, len(self.text)
-        for match in _sentence_breaks(self.text):
-            if match <= place:
-                start = match
-            else:
-                end = match
-                break
-        return start, end
+        rank = bisect.bisect_right(self._breaks, place)
+        return self._breaks[rank - 1] if rank else 0, self._breaks[rank] if rank < len(self._breaks) else len(self.text)
 
     def hits(self, label: re.Pattern[str], form: Form) -> Iterator[Hit]:
         """Every value of the given form at the label, in reading order."""
@@ -193,12 +189,6 @@ class Letter:
             return match.span("value") if "value" in pattern.groupindex else match.span()
 
         return read
-
-
-@functools.lru_cache(maxsize=8)
-def _sentence_breaks(text: str) -> tuple[int, ...]:
-    pattern = r"(?<=[a-z0-9)\"%])[.!?][\"')]*\s+(?=[\"'(]?[A-Z])|\n[ \t]*\n\s*|\f\s*|:\s*\n\s*"
-    return tuple(match.end() for match in re.finditer(pattern, text))
 
 
 def labels(*names: str) -> re.Pattern[str]:

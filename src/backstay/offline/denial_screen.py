@@ -14,7 +14,7 @@ import msgspec
 
 # Invisible characters: zero-width space and joiners, soft hyphen, bidi controls, word joiner, byte-order mark, tag characters.
 INVISIBLE = "\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\U000e0000-\U000e007f"
-_HIDDEN_RUN = re.compile(rf"\S*[{INVISIBLE}](?:\S*[{INVISIBLE}]){{2,}}\S*")
+_HIDDEN_RUN = re.compile(rf"(?<!\S)[^\s{INVISIBLE}]*(?:[{INVISIBLE}][^\s{INVISIBLE}]*){{3,}}")
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _DECORATION = re.compile(r"[*_]{2,3}|(?m:^[ ]*(?:#{1,6}|>|[-*•▪●·])(?=[ ]))|\.{4,}|(?:\. ){4,}|_{4,}|(?m:[ ]*\\$)|`")
 _SAME_WIDTH = str.maketrans(
@@ -22,6 +22,9 @@ _SAME_WIDTH = str.maketrans(
     | {"–": "-", "—": "-", "‑": "-", "−": "-", "’": "'", "‘": "'", "“": '"', "”": '"', "：": ":"}
     | {"|": "\t", "│": "\t", "┃": "\t", "║": "\t"}
 )
+
+_LONG_WORD = re.compile(r"\S{200,}")
+_LONG_LINE = re.compile(r"[^\n]{1500}[^\n \t]*[ \t]")
 
 _RULES = r"(?:instruction|rule|prompt|guideline|directive|command|constraint|safeguard|polic(?:y|ies) above)s?"
 _VERBS = r"(?:ignore|disregard|forget|override|bypass|discard|overrule|skip)"
@@ -83,7 +86,7 @@ class Screened(msgspec.Struct, frozen=True):
 
 def screen(source: str, *, keep_afterword: bool = False) -> Screened:
     """The source with decoration, invisible text, machine-directed sentences and stray closing lines blanked, same length."""
-    text, warnings = _blank_hidden(source.translate(_SAME_WIDTH))
+    text, warnings = _blank_hidden(_bound_lines(source.translate(_SAME_WIDTH)))
     text = _DECORATION.sub(lambda match: " " * len(match.group()), text)
     text, found = _blank_instructions(text)
     warnings += found
@@ -96,6 +99,12 @@ def screen(source: str, *, keep_afterword: bool = False) -> Screened:
 
 def _blank(text: str, start: int, end: int) -> str:
     return text[:start] + re.sub(r"[^\n\f]", " ", text[start:end]) + text[end:]
+
+
+def _bound_lines(text: str) -> str:
+    """The text with overlong words blanked and overlong lines broken at a blank: what keeps every rule's work linear."""
+    text = _LONG_WORD.sub(lambda match: " " * len(match.group()), text)
+    return _LONG_LINE.sub(lambda match: match.group()[:-1] + "\n", text)
 
 
 def _blank_hidden(text: str) -> tuple[str, list[str]]:

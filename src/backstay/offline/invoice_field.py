@@ -160,13 +160,14 @@ def _date_confidence(score: float) -> float:
 
 
 def _first_date(text: str, rows: list[Row], taken: set[int]) -> Finding:
-    """The first date that no other label claims, a date alone on its line before one in a sentence."""
+    """The first date that no other label claims, a date alone in its cell before one in a sentence."""
     free = []
     for row in rows:
         for date in row.dates:
             before = fold(text[max(row.line.start, date.start - 40) : date.start])
             if date.start not in taken and not _NOISE_DATE.search(before) and not _DUE_CUE.search(before):
-                is_alone = len(row.line.text) - (date.end - date.start) <= 3
+                cell = next((cell for cell in row.cells if cell.start <= date.start < cell.end), row.line)
+                is_alone = len(cell.text) - (date.end - date.start) <= 3
                 free.append((is_alone, -date.start, date))
     if not free:
         return Finding(reason="no date that could be the date of issue")

@@ -232,7 +232,7 @@ def _align(labels: list[Row], values: list[Row], loose: float, tight: float) -> 
                 best, matched = fit, rows
     if best == 0:
         return
-    typed = sum(_kind_of(label) is not None for label, _ in matched)
+    typed = sum(_kind_of(label) is not None and label.labels[0].kind != "other_number" for label, _ in matched)
     is_contradicted = any(_fits(label, value) < 0 for label, value in matched)
     score = tight if best == typed and len(matched) > 1 else DOUBTFUL if is_contradicted else loose
     for label_row, value_row in matched:

@@ -21,7 +21,7 @@ _NOT_NAME = re.compile(
     r"^\W*(?:\d|gln|gtin|nummer|globale|kunden[- ]*n|lief[.-]*n|tel|fax|fon|e-?mail|www|http|iban|bic|ust|vat|"
     r"tva|siret|steuer|datum|date|page|seite|name|"
     r"anschrift|address|adresse|attn|delivery|livraison|liefer(?:ung|adresse)|shipping|your|ihre?\\b|votre|no\b|"
-    r"nr\b)|@|https?:|\b[^\W\d]+\d{3,}|copyright|\(c\)|stylesheet|lesbarmachung|seite \d|page \d",
+    r"nr\b)|@|https?:|\b[^\W\d]+\d{3,}|copyright|\bau capital\b|si[eè]ge social|\(c\)|stylesheet|lesbarmachung|seite \d|page \d",
     re.IGNORECASE,
 )
 _CITY = re.compile(

@@ -79,7 +79,7 @@ _TRAP = re.compile(
     r"totalgst|totaltax|gsttotal|taxtotal|gstpayable|gstamt|gstamount|totalvat|totaltva|totaliva|mwst|excl|"
     r"excluding|exgst|exclusive|"
     r"beforegst|beforetax|beforedisc|servicech|servcharge|svccharge|tip\b|gratuity|netto(?!tal)|totalht|basehors|"
-    r"taxable|summary|unitprice|member|card(?:no|number)|authcode|approval|0supplies|6supplies|totalzr|totalsr|"
+    r"taxable|summary|unitprice|member|card(?:no|number)|authcode|approval|"
     r"cardbal|loyalty"
 )
 _PAYMENT = re.compile(

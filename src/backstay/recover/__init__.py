@@ -9,19 +9,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backstay.recover.align import Aligned as Aligned
-    from backstay.recover.align import align as align
+    from backstay.recover.alignment import Aligned as Aligned
+    from backstay.recover.alignment import align as align
     from backstay.recover.cost import Coercion as Coercion
     from backstay.recover.outcome import Fault as Fault
     from backstay.recover.outcome import Parsed as Parsed
     from backstay.recover.outcome import Repair as Repair
     from backstay.recover.outcome import Status as Status
-    from backstay.recover.parse import parse as parse
+    from backstay.recover.recovery import parse as parse
     from backstay.recover.stream import Stream as Stream
 
 _HOME = {
-    "Aligned": "align", "Coercion": "cost", "Fault": "outcome", "Parsed": "outcome", "Repair": "outcome",
-    "Status": "outcome", "Stream": "stream", "align": "align", "parse": "parse",
+    "Aligned": "alignment", "Coercion": "cost", "Fault": "outcome", "Parsed": "outcome", "Repair": "outcome",
+    "Status": "outcome", "Stream": "stream", "align": "alignment", "parse": "recovery",
 }  # fmt: skip
 
 __all__ = ["Aligned", "Coercion", "Fault", "Parsed", "Repair", "Status", "Stream", "align", "parse"]

@@ -15,7 +15,7 @@ from typing import Any
 
 from backstay.recover.gate import NonFinite
 from backstay.recover.outcome import Parsed
-from backstay.recover.parse import parse
+from backstay.recover.recovery import parse
 
 GROWTH = 1.25
 """A text off the incremental path is parsed again when it is longer by this factor."""

@@ -14,9 +14,9 @@ import msgspec
 from backstay.recover.anchor import property_names
 from backstay.recover.coerce import Fitter
 from backstay.recover.cost import Coercion, Match
+from backstay.recover.document import Candidate, Settings, candidates, repair
 from backstay.recover.gate import judge, too_deep
 from backstay.recover.outcome import Fault, Repair, Status
-from backstay.recover.parse import Candidate, Settings, candidates, parse
 from backstay.recover.scan import TooDeep
 from backstay.recover.target import Target, read_target
 
@@ -105,7 +105,7 @@ def _readings(text: str, schema: Any, max_depth: int) -> list[_Reading]:
         together = _Reading(value=[one.value for one in full], status=readings[-1].status, cost=1)
         readings.append(msgspec.structs.replace(together, repairs=readings[0].repairs))
     if not found and text.strip():
-        lone = parse(text, max_depth=max_depth)
+        lone = repair(text, max_depth=max_depth)
         if lone and not isinstance(lone.value, str):
             readings.append(_Reading(value=lone.value, status=lone.status, repairs=lone.repairs))
     prose.cost = PROSE_COST if readings else 0

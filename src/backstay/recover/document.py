@@ -1,7 +1,7 @@
-"""`parse`: text from a model to a JSON value, with a status that says how far to trust it.
+"""A damaged text to its document: locate the candidates, scan each, choose, report.
 
-Gate, locate, scan, choose: valid JSON leaves at the gate untouched; otherwise the thinking and the prose are set aside,
-every candidate is scanned, and the best rank wins. Several equals become a list, never a merge and never the last one.
+The thinking and the prose are set aside and the best rank of candidate wins. Several equals become a list, never a merge
+and never the last one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from backstay.recover.anchor import property_names
-from backstay.recover.gate import NonFinite, judge, repeated_keys, too_deep
+from backstay.recover.gate import NonFinite, too_deep
 from backstay.recover.locate import Start, next_start, thought_end
 from backstay.recover.machine import run
 from backstay.recover.outcome import Fault, Log, Parsed, Status
@@ -47,57 +47,26 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     non_finite: NonFinite = "float"
 
 
-def parse(
+def repair(
     text: str,
     *,
     schema: Mapping[str, Any] | None = None,
     fields: Iterable[str] | None = None,
-    strict: bool = False,
     max_depth: int = 512,
     non_finite: NonFinite = "float",
 ) -> Parsed:
-    """The JSON value in `text`, its status, and every repair it took; never raises on any text.
-
-    `schema` (a JSON Schema) lends its property names as anchors and chooses between candidates; `fields` names
-    members to save from a text that holds no whole document (status PARTIAL). `strict` accepts what RFC 8259 and RFC 7493
-    accept (white space around it, no byte-order mark, no repeated key) and nothing else.
-
-    >>> parse("Sure: {'ok': True,}").value
-    {'ok': True}
-    """
-    verdict = judge(text, non_finite=non_finite, max_depth=max_depth)
-    if strict:
-        return _strict(text, verdict.is_json and not verdict.constants, verdict.value, verdict.fault)
-    if verdict.is_json:
-        if not verdict.constants:
-            return Parsed(status=Status.SUCCESS, value=verdict.value, method="json")
-        log = Log()
-        for name in verdict.constants:
-            log.add("non_finite", text.find(name), name)
-        return _report(Status.RECOVERED, verdict.value, "json", log)
-    if verdict.is_too_deep:
-        return Parsed(status=Status.FAILED, errors=(too_deep(max_depth),))
-    names = frozenset(fields or ()) | (property_names(schema) if schema is not None else frozenset())
-    settings = Settings(names=names, max_depth=max_depth, non_finite=non_finite)
+    """The outcome of a text that is no JSON; the arguments are those of `parse`."""
+    wanted = tuple(fields) if fields is not None else None
+    declared = property_names(schema) if schema is not None else frozenset[str]()
+    settings = Settings(names=declared | frozenset(wanted or ()), max_depth=max_depth, non_finite=non_finite)
     try:
         found = candidates(text, settings)
     except TooDeep:
         return Parsed(status=Status.FAILED, errors=(too_deep(max_depth),))
-    chosen = choose(found, names if schema is not None else frozenset())
-    if fields is not None:
-        chosen_value = chosen[0].value if len(chosen) == 1 else None
-        return _with_fields(text, tuple(fields), chosen, chosen_value)
-    return _settle(text, chosen, non_finite)
-
-
-def _strict(text: str, is_json: bool, value: Any, fault: Fault | None) -> Parsed:
-    if not is_json:
-        found = fault or Fault(message="NaN and the infinities are no JSON", remedy="send null or a number")
-        return Parsed(status=Status.FAILED, errors=(found,), method="json")
-    if repeated := repeated_keys(text):
-        found = Fault(message=f"repeated key {repeated[0]!r}", remedy="name each member once")
-        return Parsed(status=Status.FAILED, errors=(found,), method="json")
-    return Parsed(status=Status.SUCCESS, value=value, method="json")
+    chosen = choose(found, declared)
+    if wanted is None:
+        return _settle(text, chosen, non_finite)
+    return _with_fields(text, wanted, chosen, non_finite)
 
 
 def candidates(text: str, settings: Settings) -> list[Candidate]:
@@ -228,9 +197,11 @@ def _failed(text: str) -> Parsed:
     )
 
 
-def _with_fields(text: str, fields: tuple[str, ...], chosen: list[Candidate], value: Any) -> Parsed:
+def _with_fields(text: str, fields: tuple[str, ...], chosen: list[Candidate], non_finite: NonFinite) -> Parsed:
+    """The whole document if it has every field; else the fields that can be saved, PARTIAL."""
+    value = chosen[0].value if len(chosen) == 1 else None
     if isinstance(value, dict) and all(name in value for name in fields):
-        return _settle(text, chosen, "float")
+        return _settle(text, chosen, non_finite)
     saved, log = salvage(text, fields)
     if isinstance(value, dict):
         saved = {**saved, **{name: value[name] for name in fields if name in value}}

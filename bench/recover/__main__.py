@@ -1,0 +1,116 @@
+"""Speed of `backstay.recover.parse` beside its peers, and its growth on hostile input.
+
+    python -m bench.recover            # MB/s on eight 100 KB documents, then seconds on 1 MB of hostile text
+    python -m bench.recover --quick    # the documents only
+
+Peers run in the same process and the same order; one that is not installed is named and skipped. Each figure is the best of
+several runs; a peer that needs more than a second for a document runs once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+from bench.recover.sample import DOCUMENT, documents, hostile
+
+from backstay.recover import parse
+
+PEERS: dict[str, tuple[str, str]] = {
+    "json_repair": ("json_repair", "loads"),
+    "fast_json_repair": ("fast_json_repair", "loads"),
+    "dirtyjson": ("dirtyjson", "loads"),
+    "jiter": ("jiter", "from_json"),
+}
+BUDGET = 1.0
+LIMIT = 2.0
+
+
+def best_of(function: Callable[[Any], Any], argument: Any, runs: int = 7) -> tuple[float, Any]:
+    """The shortest time of several runs in seconds, and the last result."""
+    shortest, result, spent = float("inf"), None, 0.0
+    for _ in range(runs):
+        began = time.perf_counter()
+        result = function(argument)
+        took = time.perf_counter() - began
+        shortest, spent = min(shortest, took), spent + took
+        if spent > BUDGET:
+            break
+    return shortest, result
+
+
+def load_peers() -> dict[str, Callable[[Any], Any]]:
+    """The peers that are installed; the others are named."""
+    found: dict[str, Callable[[Any], Any]] = {}
+    for name, (module, function) in PEERS.items():
+        try:
+            call = getattr(import_module(module), function)
+        except ImportError:
+            print(f"skipped: {name} is not installed")
+            continue
+        if name == "jiter":
+            found[name] = lambda text, call=call: call(text.encode(), partial_mode="trailing-strings")
+        else:
+            found[name] = call
+    return found
+
+
+def attempt(call: Callable[[Any], Any], text: str, expected: Any) -> tuple[float, str]:
+    """MB/s, and a mark: nothing if the value is right, `!` if it is wrong, `x` if it raised."""
+    try:
+        took, value = best_of(call, text)
+    except (Exception, RecursionError):  # noqa: BLE001  a peer may raise anything; the table says that it did
+        return 0.0, "x"
+    return len(text) / took / 1e6, "" if value == expected else "!"
+
+
+def compare() -> None:
+    """One line per document: MB/s of each parser and our factor over json_repair."""
+    peers = load_peers()
+    print(
+        f"{'MB/s (! wrong value, x raised)':34}{'backstay':>12}"
+        + "".join(f"{name:>18}" for name in peers)
+        + "   factor"
+    )
+    for name, (text, expected) in documents().items():
+        ours, mark = attempt(lambda one: parse(one).value, text, expected)
+        line, base = f"{name:34}{ours:11.1f}{mark or ' '}", 0.0
+        for peer, call in peers.items():
+            speed, sign = attempt(call, text, expected)
+            base = speed if peer == "json_repair" else base
+            line += f"{speed:17.2f}{sign or ' '}"
+        print(line + (f"{ours / base:8.1f}x" if base else ""))
+
+
+def grow() -> bool:
+    """Hostile text at a quarter and at full size; True if all stay below the limit."""
+    print(f"\n{'hostile, 1 MB':34}{'1/4':>10}{'full':>10}   outcome")
+    is_fine = True
+    for name, make in hostile().items():
+        took = []
+        for size in (250_000, 1_000_000):
+            began = time.perf_counter()
+            found = parse(make(size))
+            took.append(time.perf_counter() - began)
+        is_fine &= took[1] < LIMIT
+        print(f"{name:34}{took[0]:10.3f}{took[1]:10.3f}   {found.status}{'' if took[1] < LIMIT else '  TOO SLOW'}")
+    return is_fine
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m bench.recover", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="leave the hostile input out")
+    options = parser.parse_args()
+    print(f"document: {len(DOCUMENT['rows'])} rows")
+    compare()
+    if not options.quick and not grow():
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""`backstay doctor`: what is configured, what answers, what is missing, and how to mend it."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sqlite3
+import sys
+from collections.abc import Iterator
+from typing import Literal, TypeAlias
+
+import click
+import msgspec
+
+from backstay.cli import FAILED
+from backstay.config import Loaded, load
+from backstay.errors import ConfigurationError, LLMError
+
+Mark: TypeAlias = Literal["ok", "note", "fault"]
+EXTRAS = {"keyring": "keys from the system keyring", "uvloop": "a faster event loop", "numpy": "calibration"}
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One thing that was looked at: how it stands, and for notes and faults what to do."""
+
+    mark: Mark
+    subject: str
+    text: str
+
+
+@click.command()
+@click.option("--ping", is_flag=True, help="Ask the configured model one short question (this may cost a little).")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
+def command(ping: bool, as_json: bool, config_path: str | None) -> None:
+    """Look at the configuration, the keys, local servers, the ledger and the extras. Exit code 1 when something is wrong."""
+    try:
+        loaded = load(config_path)
+    except ConfigurationError as error:
+        findings = [Finding("fault", "configuration", fault) for fault in error.faults]
+    else:
+        findings = [*look(loaded), *asyncio.run(reach(loaded, ping=ping))]
+    if as_json:
+        click.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
+    else:
+        for finding in findings:
+            _print(finding)
+    if any(finding.mark == "fault" for finding in findings):
+        sys.exit(FAILED)
+
+
+def _print(finding: Finding) -> None:
+    mark, color = {"ok": ("ok   ", "green"), "note": ("note ", "yellow"), "fault": ("FAULT", "red")}[finding.mark]
+    click.echo(f"{click.style(mark, fg=color)} {finding.subject:<14} {finding.text}")
+
+
+def look(loaded: Loaded) -> Iterator[Finding]:
+    """What can be seen without asking anybody."""
+    source = loaded.source
+    yield Finding("ok", "settings", str(source.path) if source else "no file; defaults and environment")
+    yield from _model(loaded)
+    yield from _keys(loaded)
+    yield from _ledger(loaded)
+    for module, use in EXTRAS.items():
+        if importlib.util.find_spec(module) is None:
+            yield Finding("note", "extra", f"{module} is not installed; it gives {use} (pip install {module})")
+
+
+def _model(loaded: Loaded) -> Iterator[Finding]:
+    if loaded.model.startswith("offline:"):
+        yield Finding(
+            "note",
+            "model",
+            "offline rules answer: export OPENAI_API_KEY or ANTHROPIC_API_KEY, or start a local server and set LLAMA_SERVER_URL",
+        )
+        return
+    yield Finding("ok", "model", f"{loaded.model} ({loaded.sources.get('model', 'argument')})")
+    from backstay.catalog import Catalog
+    from backstay.target import parse_model
+
+    if Catalog.load(loaded.config.catalog.path).find(*parse_model(loaded.model)) is None:
+        yield Finding(
+            "note",
+            "price",
+            f"{loaded.model} is not in the catalogue: its cost will be unknown (catalog.path adds prices)",
+        )
+
+
+def _keys(loaded: Loaded) -> Iterator[Finding]:
+    from backstay.codecs.registry import providers
+
+    found = []
+    for row in providers():
+        if not row.needs_key:
+            continue
+        try:
+            if loaded.key(row.name) is not None:
+                found.append(row.name)
+        except ConfigurationError as error:
+            if loaded.provider(row.name).key is not None or loaded.model.startswith(f"{row.name}:"):
+                yield Finding("fault", "key", str(error))
+    yield Finding("ok" if found else "note", "keys", ", ".join(found) if found else "none; offline rules need none")
+
+
+def _ledger(loaded: Loaded) -> Iterator[Finding]:
+    from backstay.ledger.sqlite import read_rows
+    from backstay.usage import ledger_path
+
+    if loaded.config.ledger.mode == "off":
+        yield Finding("note", "ledger", "off: nothing is written down")
+        return
+    path = ledger_path(loaded)
+    if not path.exists():
+        yield Finding("ok", "ledger", f"{path} (made by the first call)")
+        return
+    try:
+        unknown = sum(row.state == "unknown" for row in read_rows(path))
+    except (ConfigurationError, sqlite3.Error) as error:
+        yield Finding("fault", "ledger", str(error))
+        return
+    yield Finding("ok", "ledger", str(path))
+    if unknown:
+        yield Finding("note", "ledger", f"{unknown} attempt(s) of processes that died stand at their estimate")
+
+
+async def reach(loaded: Loaded, *, ping: bool) -> list[Finding]:
+    """What answers: local model servers on their usual ports, and with `ping` the configured model itself."""
+    from backstay.codecs.registry import providers
+    from backstay.discover import find_servers
+    from backstay.transport.http import HTTPTransport
+
+    transport = HTTPTransport()
+    try:
+        servers = await find_servers(transport, providers())
+    finally:
+        await transport.aclose()
+    findings = [
+        Finding("ok", "local server", f"{server.provider} at {server.base_url}: {', '.join(server.models[:3])}")
+        for server in servers
+    ]
+    if not servers:
+        findings.append(Finding("note", "local server", "none answers on the usual ports"))
+    return [*findings, await _ping(loaded)] if ping else findings
+
+
+async def _ping(loaded: Loaded) -> Finding:
+    from backstay.client import Client
+
+    try:
+        async with Client(loaded=loaded) as client:
+            response = await client.generate(
+                "Answer with the word: ready", max_output_tokens=256, task="doctor", timeout=60.0
+            )
+    except LLMError as error:
+        return Finding("fault", "ping", f"{loaded.model}: {type(error).__name__}: {error}")
+    said = " ".join(response.text.split())[:60]
+    return Finding("ok", "ping", f"{loaded.model} answered in {response.latency or 0:.2f} s: {said!r}")
