@@ -1,1 +1,126 @@
-"""backstay: one dependable layer between a program and language models."""
+"""backstay: one dependable layer between a program and language models.
+
+The public names are here; each is imported from its own module when it is first used, so `import backstay` costs a few
+milliseconds. Everything else is importable from the module that defines it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backstay.client import Client, Streaming, create_client
+    from backstay.config import load
+    from backstay.errors import LLMError
+    from backstay.fold import fold
+    from backstay.layers.retry import RetryPolicy
+    from backstay.layers.retry_function import retry
+    from backstay.offline.scripted import Scripted
+    from backstay.recover import align, parse
+    from backstay.secret import Secret
+    from backstay.service import Call, Reply, stack
+    from backstay.types import (
+        Audio,
+        File,
+        Image,
+        Message,
+        NamedTool,
+        Reasoning,
+        Refusal,
+        Request,
+        Response,
+        ResponseFormat,
+        Text,
+        Tool,
+        ToolCall,
+        ToolResult,
+        Usage,
+        assistant,
+        system,
+        tool,
+        user,
+    )
+
+_HOMES = {
+    "client": ("Client", "Streaming", "create_client"),
+    "config": ("load",),
+    "errors": ("LLMError",),
+    "fold": ("fold",),
+    "layers.retry": ("RetryPolicy",),
+    "layers.retry_function": ("retry",),
+    "offline.scripted": ("Scripted",),
+    "recover": ("align", "parse"),
+    "secret": ("Secret",),
+    "service": ("Call", "Reply", "stack"),
+    "types": (
+        "Audio",
+        "File",
+        "Image",
+        "Message",
+        "NamedTool",
+        "Reasoning",
+        "Refusal",
+        "Request",
+        "Response",
+        "ResponseFormat",
+        "Text",
+        "Tool",
+        "ToolCall",
+        "ToolResult",
+        "Usage",
+        "assistant",
+        "system",
+        "tool",
+        "user",
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Audio",
+    "Call",
+    "Client",
+    "File",
+    "Image",
+    "LLMError",
+    "Message",
+    "NamedTool",
+    "Reasoning",
+    "Refusal",
+    "Reply",
+    "Request",
+    "Response",
+    "ResponseFormat",
+    "RetryPolicy",
+    "Scripted",
+    "Secret",
+    "Streaming",
+    "Text",
+    "Tool",
+    "ToolCall",
+    "ToolResult",
+    "Usage",
+    "align",
+    "assistant",
+    "create_client",
+    "fold",
+    "load",
+    "parse",
+    "retry",
+    "stack",
+    "system",
+    "tool",
+    "user",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'backstay' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"backstay.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

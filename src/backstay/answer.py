@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from backstay.errors import RecoveryFailed, SchemaMismatch
-from backstay.recover import Aligned, Parsed, align, parse
+from backstay.recover import Aligned, Parsed, Status, align, parse
 from backstay.types import Request, Response, ResponseFormat
 
 if TYPE_CHECKING:
@@ -46,12 +46,12 @@ async def ask_json(client: Client, prompt: Prompt, settings: Mapping[str, Any]) 
     response = await reply.response()
     schema = request.response_format.schema if request.response_format else None
     parsed = parse(response.text) if schema is None else align(response.text, schema)
-    if parsed.status == "FAILED":
+    if parsed.status is Status.FAILED:
         faults = [str(error) for error in parsed.errors]
-        if schema is not None and parse(response.text).status != "FAILED":
+        if schema is not None and parse(response.text).status is not Status.FAILED:
             raise SchemaMismatch("the answer does not fit the schema: " + "; ".join(faults), faults=faults)
         raise RecoveryFailed("the answer holds no JSON: " + "; ".join(faults), text=response.text)
-    if parsed.status != "SUCCESS":
+    if parsed.status is not Status.SUCCESS:
         provenance = msgspec.structs.replace(response.provenance, recovered=True)
         response = msgspec.structs.replace(response, provenance=provenance)
     return JsonAnswer(value=parsed.value, parsed=parsed, response=response)

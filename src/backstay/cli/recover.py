@@ -22,17 +22,17 @@ def command(file: BinaryIO, fields: tuple[str, ...], strict: bool, report: bool,
 
     Exit code 0 when a value was found, whole or in part; 1 when there is none.
     """
-    from backstay.recover import parse
+    from backstay.recover import Status, parse
 
     text = file.read().decode("utf-8", "replace")
     parsed = parse(text, fields=fields or None, strict=strict)
     if report:
         shown = msgspec.to_builtins(parsed)
         click.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
-    elif parsed.status != "FAILED":
+    elif parsed.status is not Status.FAILED:
         click.echo(msgspec.json.format(msgspec.json.encode(parsed.value), indent=2).decode())
     if not quiet and not report:
         for line in (*(f"{r.code} at {r.offset}: {r.detail}" for r in parsed.repairs), *map(str, parsed.errors)):
             click.echo(f"{str(parsed.status).lower()}: {line}", err=True)
-    if parsed.status == "FAILED":
+    if parsed.status is Status.FAILED:
         sys.exit(FAILED)

@@ -8,7 +8,7 @@ import msgspec
 
 from backstay.types import Cost, Provenance
 
-Status: TypeAlias = Literal["complete", "partial", "empty", "failed"]
+Ending: TypeAlias = Literal["complete", "partial", "empty", "failed"]
 
 
 class Field(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,7 +33,7 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     `errors` says why. `fields` maps each leaf's path to its Field. `attempts` counts the answers that were asked for.
     """
 
-    status: Status
+    status: Ending
     data: dict[str, Any]
     fields: dict[str, Field]
     provenance: Provenance

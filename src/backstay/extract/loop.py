@@ -15,10 +15,10 @@ import msgspec
 
 from backstay.errors import OutputError
 from backstay.extract.evidence import Evidence
-from backstay.extract.extraction import Extraction, Field, Status
+from backstay.extract.extraction import Ending, Extraction, Field
 from backstay.extract.schema import Schema, leaves, nullable
 from backstay.offline.finding import Finding
-from backstay.recover import Aligned, Parsed, align
+from backstay.recover import Aligned, Parsed, Status, align
 from backstay.types import Cost, File, Message, Request, Response, ResponseFormat, Text, assistant, user
 
 Ask: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -71,7 +71,7 @@ def _read(response: Response, wanted: dict[str, Any]) -> tuple[Parsed | Aligned 
         parsed = align(response.text, wanted)
     except OutputError as error:
         return None, [str(error)]
-    if parsed.status == "FAILED" or not isinstance(parsed.value, dict):
+    if parsed.status is Status.FAILED or not isinstance(parsed.value, dict):
         return None, [str(fault) for fault in parsed.errors] or ["the answer holds no JSON object"]
     return parsed, [_fault(error) for error in jsonschema_rs.validator_for(wanted).iter_errors(parsed.value)]
 
@@ -92,7 +92,7 @@ def _result(
     last = responses[-1]
     data = complete(parsed.value if parsed is not None else {}, schema.schema)
     fields = _from_rule(last) or _from_text(data, Evidence(text))
-    recovered = parsed is not None and parsed.status != "SUCCESS"
+    recovered = parsed is not None and parsed.status is not Status.SUCCESS
     return Extraction(
         status="failed" if faults else status_of(data, schema.schema),
         data=data,
@@ -157,7 +157,7 @@ def _from_text(data: dict[str, Any], evidence: Evidence) -> dict[str, Field]:
     return fields
 
 
-def status_of(data: dict[str, Any], schema: dict[str, Any]) -> Status:
+def status_of(data: dict[str, Any], schema: dict[str, Any]) -> Ending:
     """Complete, partial or empty, by the fields that the schema requires."""
     present = {path.partition(".")[0].partition("[")[0] for path, value in leaves(data) if value not in (None, [], {})}
     if not present:

@@ -37,10 +37,12 @@ _SCALARS = (
     rf"{_NUMBER_END}|(true|false|null|True|False|None){_NUMBER_END}"
 )
 _NOTES = rf"{WS}((?://[^\n]*\n{WS})+)?"
+_MEMBER_END = rf"{WS}(?:,(?:{WS}\}})?|\}})"
+_ITEM_END = rf"{WS}(?:,(?:{WS}\])?|\])"
 MEMBER = re.compile(
     rf"{_NOTES}(?:\"([^\"\\\x00-\x1f]+)\"|'([^'\"\\\x00-\x1f]+)'|([A-Za-z_$][\w$]*)){WS}:{WS}(?:"
-    rf"\"([^\"\\\x00-\x1f]*)\"(?={_NEXT}){WS}[,}}]|'([^'\\\x00-\x1f]*)'(?={_NEXT}){WS}[,}}]"
-    rf"|(?:{_SCALARS}){WS}[,}}]|([{{\[]))"
+    rf"\"([^\"\\\x00-\x1f]*)\"(?={_NEXT}){_MEMBER_END}|'([^'\\\x00-\x1f]*)'(?={_NEXT}){_MEMBER_END}"
+    rf"|(?:{_SCALARS}){_MEMBER_END}|([{{\[]))"
 )
 """Groups: 1 comments, 2-4 the key (double, single, bare), 5 and 6 a string, 7 int, 8 float, 9 word, 10 open."""
 
@@ -49,8 +51,8 @@ _NEXT_ITEM = (
     rf"|\]{WS}(?:[,}}\]]|\Z))"
 )
 ITEM = re.compile(
-    rf"{_NOTES}(?:\"([^\"\\\x00-\x1f]*)\"(?={_NEXT_ITEM}){WS}[,\]]|'([^'\\\x00-\x1f]*)'(?={_NEXT_ITEM}){WS}[,\]]"
-    rf"|(?:{_SCALARS}){WS}[,\]]|([{{\[]))"
+    rf"{_NOTES}(?:\"([^\"\\\x00-\x1f]*)\"(?={_NEXT_ITEM}){_ITEM_END}|'([^'\\\x00-\x1f]*)'(?={_NEXT_ITEM}){_ITEM_END}"
+    rf"|(?:{_SCALARS}){_ITEM_END}|([{{\[]))"
 )
 """Groups: 1 comments, 2 and 3 a string (double, single), 4 int, 5 float, 6 word, 7 open."""
 

@@ -25,31 +25,55 @@ def run(scan: Scan) -> None:
 
 def _members(scan: Scan) -> bool:
     """Take healthy members of the innermost object; True if a container was opened or closed on the way."""
-    text, box, log, match_member = scan.text, scan.boxes[-1], scan.log, MEMBER.match
-    while (match := match_member(text, scan.pos)) is not None:
-        notes, double, single, bare = match.group(1, 2, 3, 4)
-        key = double or single or bare
+    text, box, log, match_member, pos = scan.text, scan.boxes[-1], scan.log, MEMBER.match, scan.pos
+    while (match := match_member(text, pos)) is not None:
         which = match.lastindex or 0
-        if notes is not None:
-            log.add("comment", match.start(1))
-        if single is not None:
-            log.add("quote_style", match.start(3) - 1)
-        elif bare is not None:
-            scan.has_bare_keys = True
-            log.add("unquoted_key", match.start(4), key)
+        notes, key = match.group(1, 2)
+        if key is None or notes is not None:
+            key = _note_key(scan, match)
         if which == 10:
             scan.pos = match.start(10)
-            scan.open(key, OBJECT if match[10] == "{" else ARRAY)
-            return True
+            whole = scan.take(scan.pos)
+            if whole is None:
+                scan.enter(key, OBJECT if match[10] == "{" else ARRAY)
+                return True
+            scan.put(key, whole[0])
+            scan.pos = whole[1]
+            scan.gap()
+            pos = scan.pos
+            continue
         if key in box:
             log.warn(f"duplicate key {key!r} at offset {match.start()}: the last value is kept")
         box[key] = match[5] if which == 5 else _scalar(match, which - 6, 6, log)
-        scan.pos = match.end()
-        if text[scan.pos - 1] == "}":
-            scan.pos -= 1
-            scan.close()
+        pos = match.end()
+        if text[pos - 1] == "}":
+            _close_behind(scan, match, which)
             return True
+    scan.pos = pos
     return False
+
+
+def _close_behind(scan: Scan, match: re.Match[str], which: int) -> None:
+    """Leave the container whose bracket is the last character of a fast match."""
+    scan.pos = match.end() - 1
+    if "," in scan.text[match.end(which) : scan.pos]:
+        scan.log.add("trailing_comma", scan.pos)
+    scan.close()
+
+
+def _note_key(scan: Scan, match: re.Match[str]) -> str:
+    """The key of a member whose key or place needs a note."""
+    log = scan.log
+    if match[1] is not None:
+        log.add("comment", match.start(1))
+    if match[2] is not None:
+        return match[2]
+    if match[3] is not None:
+        log.add("quote_style", match.start(3) - 1)
+        return match[3]
+    scan.has_bare_keys = True
+    log.add("unquoted_key", match.start(4), match[4])
+    return match[4]
 
 
 def _items(scan: Scan) -> bool:
@@ -61,13 +85,18 @@ def _items(scan: Scan) -> bool:
             log.add("comment", match.start(1))
         if which == 7:
             scan.pos = match.start(7)
-            scan.open(None, OBJECT if match[7] == "{" else ARRAY)
-            return True
+            whole = scan.take(scan.pos)
+            if whole is None:
+                scan.enter(None, OBJECT if match[7] == "{" else ARRAY)
+                return True
+            box.append(whole[0])
+            scan.pos = whole[1]
+            scan.gap()
+            continue
         box.append(match[2] if which == 2 else _scalar(match, which - 3, 3, log))
         scan.pos = match.end()
         if text[scan.pos - 1] == "]":
-            scan.pos -= 1
-            scan.close()
+            _close_behind(scan, match, which)
             return True
     return False
 

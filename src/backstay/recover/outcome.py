@@ -19,10 +19,10 @@ MAX_REPAIRS = 100
 class Status(StrEnum):
     """How far the value may be trusted."""
 
-    SUCCESS = "success"
-    RECOVERED = "recovered"
-    PARTIAL = "partial"
-    FAILED = "failed"
+    SUCCESS = "SUCCESS"
+    RECOVERED = "RECOVERED"
+    PARTIAL = "PARTIAL"
+    FAILED = "FAILED"
 
 
 class Repair(msgspec.Struct, frozen=True):
@@ -66,7 +66,7 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
 class Log:
     """Collects repairs and warnings of one run; the first `MAX_REPAIRS` are kept, all are counted."""
 
-    __slots__ = ("count", "is_cut", "kept", "lost", "shift", "warnings")
+    __slots__ = ("count", "is_cut", "kept", "lost", "warnings")
 
     def __init__(self) -> None:
         self.kept: list[Repair] = []
@@ -74,13 +74,12 @@ class Log:
         self.warnings: list[str] = []
         self.is_cut = False
         self.lost = 0
-        self.shift = 0
 
     def add(self, code: str, offset: int, detail: str = "") -> None:
-        """Note one repair; `offset` is moved by `shift` when the scanned text is a part of the input."""
+        """Note one repair; beyond the cap it is only counted."""
         self.count += 1
         if self.count <= MAX_REPAIRS:
-            self.kept.append(Repair(code, offset + self.shift, detail))
+            self.kept.append(Repair(code, offset, detail))
 
     def warn(self, message: str) -> None:
         """Note something the caller should know that is no repair."""

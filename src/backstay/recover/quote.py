@@ -64,7 +64,8 @@ def _seek_end(scan: Scan, start: int, quote: str, closing: Closing) -> str:
     text = scan.text
     if start >= scan.barren.get(quote, scan.end + 1):
         return _unclosed(scan, start, closing)
-    inner, balance, weak, weak_inner, patience, seen = 0, 0, -1, 0, PATIENCE, start + 1
+    inner, balance, weak, weak_inner, seen = 0, 0, -1, 0, start + 1
+    patience = min(PATIENCE, scan.page.patience)
     for candidate in CANDIDATE[quote].finditer(text, start + 1):
         at = candidate.start()
         if text[at] == "\\":
@@ -74,7 +75,9 @@ def _seek_end(scan: Scan, start: int, quote: str, closing: Closing) -> str:
             balance += piece.count("{") + piece.count("[") - piece.count("}") - piece.count("]")
         if weak >= 0 and ("\n" in piece or patience == 0):
             return _take(scan, start, weak, weak_inner)
-        patience -= weak >= 0
+        if weak >= 0:
+            patience -= 1
+            scan.page.patience -= 1
         seen = at
         # a letter or digit right behind a quote proves nothing: by far the commonest inner quote
         verdict = NO if text[at + 1 : at + 2].isalnum() else closing.judge(at + 1, inner, balance)

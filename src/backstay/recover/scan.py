@@ -31,11 +31,12 @@ class TooDeep(Exception):
 class Page:
     """A text and what is found out about the whole of it, once, for every scan of it."""
 
-    __slots__ = ("_final_close", "allowance", "text")
+    __slots__ = ("_final_close", "allowance", "patience", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._final_close = -1
+        self.patience = 4000
         self.allowance = 4 * len(text) + 20_000
 
     @property
@@ -96,25 +97,36 @@ class Scan:
         else:
             box.append(value)
 
+    def take(self, pos: int) -> tuple[Any, int] | None:
+        """The container at `pos` and its end, if the C parser can read it; failed attempts draw on the allowance."""
+        page = self.page
+        if page.allowance <= 0 or STRICT_OPEN.match(self.text, pos) is None:
+            return None
+        try:
+            return SCAN_ONCE(self.text, pos)
+        except JSONDecodeError as error:
+            # building the error counts lines up to its place: charge for that too
+            page.allowance -= error.pos - pos + error.pos // 64 + 200
+        except StopIteration as stop:
+            page.allowance -= stop.value - pos + 200
+        except (_ConstantMet, ValueError):
+            page.allowance -= (self.end - pos) // 8 + 200
+        except RecursionError:
+            page.allowance = 0
+        return None
+
     def open(self, key: str | None, kind: int, width: int = 1) -> None:
         """Enter the container at `pos`, or take it whole if the C parser can; `width` is that of its bracket."""
-        if kind < TUPLE and width and self.page.allowance > 0 and STRICT_OPEN.match(self.text, self.pos):
-            try:
-                value, end = SCAN_ONCE(self.text, self.pos)
-            except JSONDecodeError as error:
-                # building the error counts lines up to its place: charge for that too
-                self.page.allowance -= error.pos - self.pos + error.pos // 64 + 200
-            except StopIteration as stop:
-                self.page.allowance -= stop.value - self.pos + 200
-            except (_ConstantMet, ValueError):
-                self.page.allowance -= (self.end - self.pos) // 8 + 200
-            except RecursionError:
-                self.page.allowance = 0
-            else:
-                self.put(key, value)
-                self.pos = end
-                self.gap()
-                return
+        whole = self.take(self.pos) if kind < TUPLE and width else None
+        if whole is not None:
+            self.put(key, whole[0])
+            self.pos = whole[1]
+            self.gap()
+        else:
+            self.enter(key, kind, width)
+
+    def enter(self, key: str | None, kind: int, width: int = 1) -> None:
+        """Enter the container whose bracket is at `pos`. Raises TooDeep beyond the bound."""
         if len(self.boxes) > self.max_depth:
             raise TooDeep
         child: Any = {} if kind & 1 else []

@@ -1,0 +1,98 @@
+"""The other commands: each does its job, and a wrong use is one clear line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import Run
+
+
+def test_help_lists_every_command_and_is_quick_to_import(backstay: Run) -> None:
+    """Each command of the table has a file, a help text and options that explain themselves."""
+    listed = backstay("--help").stdout
+    for name in ("ask", "config", "doctor", "extract", "models", "recover", "usage"):
+        assert name in listed
+        done = backstay(name, "--help")
+        assert done.returncode == 0
+        assert "Usage:" in done.stdout
+
+
+def test_a_misspelt_command_is_answered_with_a_guess(backstay: Run) -> None:
+    """Did-you-mean instead of a list to read."""
+    done = backstay("extarct")
+    assert done.returncode == 2
+    assert "Did you mean 'extract'?" in done.stderr
+
+
+def test_ask_without_a_model_says_so(backstay: Run) -> None:
+    """The offline answer names what is missing and is marked as degraded."""
+    done = backstay("ask", "Why", "is", "the", "sky", "blue?")
+    assert done.returncode == 0
+    assert "No language model is configured" in done.stdout
+    assert "degraded: no model answered" in done.stderr
+
+
+def test_ask_reads_a_pipe_and_gives_the_whole_response(backstay: Run) -> None:
+    """Standard input is the question, `--json` the Response as data."""
+    done = backstay("ask", "--json", stdin="hello")
+    response = json.loads(done.stdout)
+    assert response["provenance"]["degraded"] is True
+    assert response["provenance"]["attempts"][0]["outcome"] == "complete"
+
+
+def test_ask_nothing_is_refused(backstay: Run) -> None:
+    """An empty question costs nothing."""
+    done = backstay("ask")
+    assert done.returncode == 2
+    assert "ask something" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("Sure!\n```json\n{'a': 1,}\n```", {"a": 1}), ('{"a": [1, 2', {"a": [1, 2]}), ('{"a": 1}', {"a": 1})],
+)
+def test_recover_prints_the_value(backstay: Run, text: str, value: object) -> None:
+    """JSON on standard output, what was repaired on standard error."""
+    done = backstay("recover", stdin=text)
+    assert done.returncode == 0
+    assert json.loads(done.stdout) == value
+    assert (done.stderr == "") == (json.dumps(value) == text)
+
+
+def test_recover_fails_where_there_is_nothing(backstay: Run, tmp_path: Path) -> None:
+    """Prose is not JSON, and the exit code says so."""
+    (tmp_path / "prose.txt").write_text("There is no answer to that.")
+    done = backstay("recover", "prose.txt")
+    assert done.returncode == 1
+    assert done.stdout == ""
+
+
+def test_doctor_finds_what_is_wrong(backstay: Run, tmp_path: Path) -> None:
+    """A healthy machine without keys is fine; a bad setting is a fault with its line."""
+    done = backstay("doctor")
+    assert done.returncode == 0, done.stdout
+    assert "offline rules answer" in done.stdout
+    (tmp_path / "backstay.toml").write_text("[retry]\nmax_attemps = 5\n")
+    done = backstay("doctor")
+    assert done.returncode == 1
+    assert "backstay.toml:2" in done.stdout
+    assert "max_attempts" in done.stdout
+
+
+def test_usage_sums_what_was_called(backstay: Run) -> None:
+    """Two questions are two calls in the ledger, at no cost, under their task."""
+    assert backstay("usage").returncode == 2
+    backstay("ask", "one")
+    backstay("ask", "two")
+    (line,) = json.loads(backstay("usage", "--by", "task", "-f", "json").stdout)
+    assert (line["task"], line["calls"], line["attempts"], line["cost_usd"]) == ("ask", 2, 2, "0.000000000")
+
+
+def test_models_are_found_by_words(backstay: Run) -> None:
+    """Words narrow the list; nothing found is exit code 1 with a hint."""
+    done = backstay("models", "anthropic", "sonnet", "4-5")
+    assert "claude-sonnet-4-5" in done.stdout
+    assert backstay("models", "no-such-model").returncode == 1
