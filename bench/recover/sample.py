@@ -61,6 +61,7 @@ def hostile() -> dict[str, Callable[[int], str]]:
         "unclosed string, quotes": lambda size: '{"a":"' + 'x" y ' * (size // 5),
         "unclosed string, keys": lambda size: '{"a":"' + 'x "k": ' * (size // 7),
         "unclosed strings in array": lambda size: '["a,' * (size // 4),
+        "unclosed strings, closed array": lambda size: "[" + '"a,' * (size // 3) + "]",
         "unclosed keys": lambda size: '{"a' * (size // 3),
         "junk after each value": lambda size: '{"a":"b" c} ' * (size // 12),
         "junk after each item": lambda size: "[" + '"a" b, ' * (size // 7),

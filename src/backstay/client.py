@@ -27,6 +27,7 @@ from backstay.layers.check import Check
 from backstay.layers.retry import Retry, RetryBudget
 from backstay.layers.telemetry import Listener, Telemetry
 from backstay.layers.timeout import Timeout
+from backstay.offline.local import Local
 from backstay.offline.provider import Offline
 from backstay.offline.rules import SHIPPED
 from backstay.ports import World
@@ -65,7 +66,7 @@ class Client:
         listener: Listener | None = None,
     ) -> None:
         self._loaded = (
-            loaded if loaded is not None else load(arguments={"model": model}, services=tuple(services or ()))
+            loaded if loaded is not None else load(arguments={"model": model}, services=("local", *(services or ())))
         )
         self.model = model if model is not None and ":" in model else self._loaded.model
         self._world = world or World.real()
@@ -73,12 +74,19 @@ class Client:
         self._transport = transport
         self._owns_transport = transport is None
         self.usage = Meter.open(self._loaded, ledger, self._world)
+        self._local = Local(
+            self._loaded.config.local.path,
+            threads=self._loaded.config.local.threads,
+            context=self._loaded.config.local.context,
+            timeouts=timeouts_of(self._loaded),
+            world=self._world,
+        )
         self._budget = RetryBudget(
             capacity=self._loaded.config.retry.budget_capacity, ratio=self._loaded.config.retry.budget_ratio
         )
         self._dispatch = Dispatch(
             self._loaded,
-            services={"offline": Offline(SHIPPED), **(services or {})},
+            services={"offline": Offline(SHIPPED), "local": self._local, **(services or {})},
             keys={} if key is None else {parse_model(self.model)[0]: Secret(key)},
             transport=self._open_transport,
             world=self._world,
@@ -197,6 +205,7 @@ class Client:
         if self._transport is not None and self._owns_transport:
             await self._transport.aclose()
             self._transport = None
+        await self._local.aclose()
         await self.usage.aclose()
 
     async def __aenter__(self) -> Self:

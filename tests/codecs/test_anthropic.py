@@ -448,6 +448,19 @@ def test_a_cut_after_any_event_is_no_clean_end() -> None:
             decoder.finish()
 
 
+def test_a_cut_at_any_byte_is_no_clean_end() -> None:
+    """Inside an event as well; the last event counts even without its blank line, because nothing of it is missing."""
+    last = STREAM.rindex(b"}") + 1
+    for cut in range(len(STREAM)):
+        decoder = CODEC.decoder()
+        decoder.feed(STREAM[:cut])
+        if cut < last:
+            with pytest.raises(StreamInterrupted):
+                decoder.finish()
+        else:
+            assert isinstance(decoder.finish()[-1], Finished)
+
+
 def test_an_error_in_the_stream_is_raised_after_what_came_before() -> None:
     """The events before the error are handed out, then the typed error comes, in any split and again at finish."""
     data = sse(START, *block(0, {"type": "text", "text": ""}, {"type": "text_delta", "text": "Hel"})[:2])

@@ -7,63 +7,11 @@ finish reason and the token counts; `None` for a fact means that it has no opini
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-
-@dataclass(kw_only=True)
-class Expected:
-    """What the body holds. `is_error`: it holds an error in spite of its status, or nothing at all."""
-
-    text: str = ""
-    reasoning: str = ""
-    refusal: str = ""
-    calls: list[tuple[str, Any]] = field(default_factory=list)
-    raw_finish: str | None = None
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_tokens: int | None = None
-    is_error: bool = False
-    unfinished: bool = False
-
-    @property
-    def finish(self) -> set[str | None]:
-        """The neutral reasons that would be right."""
-        if self.unfinished:
-            return {None}
-        raw = (self.raw_finish or "").lower()
-        if raw in ("length", "max_tokens", "max_output_tokens", "model_length"):
-            return {"length", "context_window"}
-        if raw in ("content_filter", "error", "failed"):
-            return {"content_filter", "error"}
-        if self.calls:
-            return {"tool_call"}
-        if self.refusal:
-            return {"refusal"}
-        if self.raw_finish is None:
-            return {None, "stop"}
-        return {"stop", "stop_sequence"}
-
-
-def arguments(text: Any) -> Any:
-    """Tool arguments as an object, or the text where they are none."""
-    if isinstance(text, dict):
-        return text
-    try:
-        value = json.loads(text) if text and text.strip() else {}
-        value = json.loads(value) if isinstance(value, str) else value
-    except ValueError:
-        return text
-    return value if isinstance(value, dict) else text
-
-
-def sse_data(body: bytes) -> Iterator[dict[str, Any]]:
-    """The JSON objects of an event stream, by lines."""
-    for line in body.replace(b"\r\n", b"\n").split(b"\n"):
-        data = line[5:].strip() if line.startswith(b"data:") else b""
-        if data and data != b"[DONE]":
-            yield json.loads(data)
+from wire_expected import Expected, arguments, sse_data
+from wire_oracle_other import OTHER_ANSWERS, OTHER_STREAMS
 
 
 def chat_answer(body: bytes) -> Expected:
@@ -190,7 +138,11 @@ def responses_stream(body: bytes) -> Expected:
 def ollama_answer(body: bytes) -> Expected:
     """A native Ollama answer, whole or as lines."""
     expected = Expected()
-    for line in body.splitlines() if body.count(b'"done"') > 1 else [body]:
+    try:
+        lines = [json.dumps(json.loads(body))]
+    except ValueError:
+        lines = body.decode().split("\n")
+    for line in lines:
         if not line.strip():
             continue
         answer = json.loads(line)
@@ -210,10 +162,12 @@ ANSWERS: dict[str, Callable[[bytes], Expected]] = {
     "openai_chat": chat_answer,
     "openai_responses": responses_answer,
     "ollama": ollama_answer,
+    **OTHER_ANSWERS,
 }
 STREAMS: dict[str, Callable[[bytes], Expected]] = {
     "openai_chat": chat_stream,
     "openai_responses": responses_stream,
     "ollama": ollama_answer,
+    **OTHER_STREAMS,
 }
 """The oracles by dialect; a dialect without one is checked for decoding, splits and cuts only."""

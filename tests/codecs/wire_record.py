@@ -1,10 +1,15 @@
-"""Recorded HTTP exchanges as the wire table reads them: one JSON object a line, gzipped or not."""
+"""Recorded HTTP exchanges as the wire table reads them: one JSON object a line, gzipped or not.
+
+A binary event stream that was recorded as decoded lines of JSON is framed again, so that it can be decoded as it was sent.
+"""
 
 from __future__ import annotations
 
 import base64
 import gzip
 import json
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +69,8 @@ def _record(raw: dict[str, Any]) -> Record:
     body = raw.get("response_body") or ""
     data = base64.b64decode(body) if raw.get("body_encoding") == "base64" else body.encode("utf-8", "surrogatepass")
     headers = {name.lower(): str(value) for name, value in (raw.get("response_headers") or {}).items()}
+    if raw.get("api") == "converse_stream" and data[:1] == b"{" and raw.get("streaming"):
+        data = b"".join(frame(json.loads(line)) for line in data.split(b"\n") if line.strip())
     return Record(
         id=raw.get("id", ""),
         api=raw.get("api", ""),
@@ -77,3 +84,15 @@ def _record(raw: dict[str, Any]) -> Record:
         fidelity=raw.get("fidelity", ""),
         tags=tuple(raw.get("tags") or ()),
     )
+
+
+def frame(event: dict[str, Any]) -> bytes:
+    """One message of the binary event stream: `{"messageStop": {...}}` is an event of that type with that payload."""
+    kind, payload = next(iter(event.items()))
+    headers = b""
+    for name, value in ((":message-type", "event"), (":event-type", kind), (":content-type", "application/json")):
+        headers += bytes([len(name)]) + name.encode() + b"\x07" + struct.pack(">H", len(value)) + value.encode()
+    body = json.dumps(payload).encode()
+    prelude = struct.pack(">II", len(headers) + len(body) + 16, len(headers))
+    message = prelude + struct.pack(">I", zlib.crc32(prelude)) + headers + body
+    return message + struct.pack(">I", zlib.crc32(message))

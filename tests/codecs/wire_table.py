@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wire_oracle import ANSWERS, STREAMS, Expected
+from wire_expected import Expected
+from wire_oracle import ANSWERS, STREAMS
 from wire_record import Record, read_records
 
 from backstay import errors
@@ -54,7 +55,7 @@ class Table:
                 cells.append(f"{right}/{right + wrong}" if right + wrong else "-")
             yield f"{api:<22}{provider:<18}" + "".join(f"{cell:>11}" for cell in cells)
         for api, count in sorted(self.skipped.items()):
-            yield f"{api:<22}{'(no codec)':<18}{count:>11}"
+            yield f"{api:<40}{count:>11} not checked"
 
 
 def build(path: Path, *, every_byte: bool = False, only: Iterable[str] = (), max_bytes: int | None = None) -> Table:
@@ -89,7 +90,7 @@ def check(record: Record, dialect: Codec, table: Table, *, every_byte: bool = Fa
         table.note(record, "error", error_fault(record, dialect))
         return
     oracle = (STREAMS if record.kind == "stream" else ANSWERS).get(dialect.name)
-    expected = oracle(record.body) if oracle else None
+    expected = _second_reading(oracle, record, table) if oracle else None
     try:
         response = decode(record, dialect, [record.body])
     except LLMError as error:
@@ -105,6 +106,15 @@ def check(record: Record, dialect: Codec, table: Table, *, every_byte: bool = Fa
     if record.kind == "stream":
         table.note(record, "split", split_fault(record, dialect, response, every_byte=every_byte))
         table.note(record, "cut", cut_fault(record, dialect, response))
+
+
+def _second_reading(oracle: Callable[[bytes], Expected], record: Record, table: Table) -> Expected | None:
+    """What the oracle reads; None where it cannot, which is counted and shown in the table."""
+    try:
+        return oracle(record.body)
+    except (KeyError, IndexError, ValueError, TypeError, AttributeError):
+        table.skipped[f"{record.api}: no oracle"] += 1
+        return None
 
 
 def _note_error(record: Record, error: LLMError, expected: Expected | None, table: Table) -> None:
@@ -132,14 +142,16 @@ def compare(response: Response, expected: Expected) -> Iterator[tuple[str, str |
     stated = (expected.input_tokens, expected.output_tokens, expected.cache_read_tokens)
     yield "text", _differ(response.text, expected.text)
     yield "reasoning", _differ(response.reasoning, expected.reasoning)
-    yield "tools", _differ(calls, expected.calls) or _ids_fault(response)
+    if expected.has_calls_opinion:
+        yield "tools", _differ(calls, expected.calls) or _ids_fault(response)
     yield (
         "usage",
         None
         if all(want is None or have == want for have, want in zip(usage, stated, strict=True))
         else f"{usage} is not {stated}",
     )
-    right = response.finish_reason in expected.finish and response.raw_finish_reason == expected.raw_finish
+    raw = response.raw_finish_reason if isinstance(expected.raw_finish, int) else expected.raw_finish
+    right = response.finish_reason in expected.finish and response.raw_finish_reason == raw
     yield (
         "finish",
         None if right else f"{response.finish_reason} ({response.raw_finish_reason}) of {expected.raw_finish}",

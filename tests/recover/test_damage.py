@@ -102,7 +102,7 @@ def damaged(mutator: Mutator, document: Any, seed: int) -> str | None:
 
 
 @pytest.mark.parametrize("name", MUTATORS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(document=DOCUMENT, seed=st.integers(0, 10_000))
 def test_one_damaged_place_costs_no_leaf(name: str, document: Any, seed: int) -> None:
     """Damage to the structure alone leaves the whole document recoverable."""
@@ -114,7 +114,7 @@ def test_one_damaged_place_costs_no_leaf(name: str, document: Any, seed: int) ->
 
 
 @pytest.mark.parametrize("name", IN_A_LEAF)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(document=DOCUMENT, seed=st.integers(0, 10_000))
 def test_damage_in_one_string_touches_no_other_leaf(name: str, document: Any, seed: int) -> None:
     """A string with raw quotes, newlines or wrong escapes inside keeps its neighbours byte for byte."""

@@ -123,7 +123,7 @@ def _in_turns(body: Body, traits: Traits) -> Iterator[str]:
             yield "messages: the last one is the assistant's, which is not taken while thinking is on"
     wanted: set[str] = set()
     for turn in [*turns, {"role": "user", "content": []}]:
-        results = [block["tool_use_id"] for block in _blocks(turn, "tool_result")]
+        results = [str(block.get("tool_use_id")) for block in _blocks(turn, "tool_result")]
         for call in sorted(wanted - set(results)):
             yield f"tool call {call!r} has no result: add ToolResult(call_id={call!r}) to the message after it"
         for result in results:
@@ -134,12 +134,12 @@ def _in_turns(body: Body, traits: Traits) -> Iterator[str]:
 
 
 def _calls(turn: Body) -> set[str]:
-    return {block["id"] for block in _blocks(turn, "tool_use")}
+    return {str(block.get("id")) for block in _blocks(turn, "tool_use")}
 
 
 def _is_paused(turn: Body) -> bool:
     """True for an answer that a server tool interrupted: it is sent back as it is, to be continued."""
-    return turn["content"][-1]["type"] not in ("text", "thinking", "redacted_thinking")
+    return turn["content"][-1].get("type") not in ("text", "thinking", "redacted_thinking")
 
 
 def _blocks(turn: Body, kind: str) -> list[Body]:
@@ -157,4 +157,5 @@ def _in_cache(body: Body) -> Iterator[str]:
 def _breakpoints(blocks: Any) -> int:
     if not isinstance(blocks, list):
         return 0
-    return sum(("cache_control" in block) + _breakpoints(block.get("content")) for block in blocks)
+    found = [block for block in blocks if isinstance(block, dict)]
+    return sum(("cache_control" in block) + _breakpoints(block.get("content")) for block in found)

@@ -18,7 +18,7 @@ import msgspec
 from backstay.codecs.anthropic_answer import write_content
 from backstay.codecs.anthropic_error import write_error
 from backstay.codecs.anthropic_wire import DIALECT, write_stop_reason, write_usage
-from backstay.codecs.lenient import own
+from backstay.codecs.lenient import own, text_of
 from backstay.codecs.sse import write_frame
 from backstay.errors import LLMError
 from backstay.event import (
@@ -134,7 +134,7 @@ class AnthropicEncoder:
         closed = b"".join(
             self._close(other) for other, open_ in list(self._blocks.items()) if not open_.is_partial_call()
         )
-        opened = self._blocks[slot] = _Open(self._next, block["type"])
+        opened = self._blocks[slot] = _Open(self._next, text_of(block.get("type")))
         self._next += 1
         return self._begin() + closed + _event("content_block_start", index=opened.index, content_block=block)
 
@@ -180,11 +180,11 @@ class AnthropicEncoder:
         return said
 
     def _fill(self, slot: int, block: dict[str, Any]) -> bytes:
-        if block["type"] == "text":
+        if block.get("type") == "text":
             return self._add(slot, block, "text_delta", "text", block["text"])
-        if block["type"] == "tool_use":
+        if block.get("type") == "tool_use":
             return self._add(slot, block, "input_json_delta", "partial_json", _encode(block["input"]).decode())
-        if block["type"] == "thinking":
+        if block.get("type") == "thinking":
             said = self._add(slot, block, "thinking_delta", "thinking", block["thinking"])
             return said + self._sign(slot, block["signature"]) if block["signature"] else said
         return b""
@@ -206,11 +206,11 @@ class AnthropicEncoder:
 
 def _empty(block: dict[str, Any]) -> dict[str, Any]:
     """The form in which a block starts on the wire: what deltas will say is left empty."""
-    if block["type"] == "text":
+    if block.get("type") == "text":
         return {**block, "text": ""}
-    if block["type"] == "tool_use":
+    if block.get("type") == "tool_use":
         return {**block, "input": {}}
-    if block["type"] == "thinking":
+    if block.get("type") == "thinking":
         return {**block, "thinking": "", "signature": ""}
     return block
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal
 
 from backstay.codecs.anthropic_wire import DIALECT
-from backstay.codecs.lenient import keep, own, rest_of, text_of
+from backstay.codecs.lenient import keep, objects_of, own, rest_of, text_of, text_or_none
 from backstay.codecs.media import from_base64, sniff, to_base64
 from backstay.fold import parse_arguments
 from backstay.types import (
@@ -54,12 +54,12 @@ def read_blocks(content: Any) -> tuple[AnyPart, ...]:
     """The parts of `content`: a string, a list of blocks, or null."""
     if isinstance(content, str):
         return (Text(text=content),)
-    return tuple(read_block(block) for block in content or () if isinstance(block, dict))
+    return tuple(read_block(block) for block in objects_of(content))
 
 
 def read_block(block: Block) -> AnyPart:
     """The part that `block` stands for; `Unknown` where there is none or where the block is not as documented."""
-    reader = _READERS.get(block.get("type", ""))
+    reader = _READERS.get(text_of(block.get("type")))
     part = reader(block) if reader else None
     return part if part is not None else Unknown(dialect=DIALECT, data=block)
 
@@ -73,8 +73,8 @@ def _read_text(block: Block) -> AnyPart | None:
 
 def _read_thinking(block: Block) -> AnyPart:
     return Reasoning(
-        text=block.get("thinking") or "",
-        signature=block.get("signature") or None,
+        text=text_of(block.get("thinking")),
+        signature=text_or_none(block.get("signature")),
         extra=_keep(block, _THINKING_KEYS),
     )
 
@@ -86,10 +86,10 @@ def _read_redacted_thinking(block: Block) -> AnyPart | None:
 
 def _read_tool_use(block: Block) -> AnyPart:
     given = block.get("input")
-    arguments, raw = (given, None) if isinstance(given, dict) else parse_arguments(given if given else "")
+    arguments, raw = (given, None) if isinstance(given, dict) else parse_arguments(text_of(given))
     return ToolCall(
-        id=block.get("id") or "",
-        name=block.get("name") or "",
+        id=text_of(block.get("id")),
+        name=text_of(block.get("name")),
         arguments=arguments,
         raw_arguments=raw,
         cache=read_cache(block),
@@ -101,7 +101,7 @@ def _read_tool_result(block: Block) -> AnyPart:
     content = block.get("content")
     parts: Any = content if isinstance(content, str) else read_blocks(content)
     return ToolResult(
-        call_id=block.get("tool_use_id") or "",
+        call_id=text_of(block.get("tool_use_id")),
         content=parts or "",
         is_error=bool(block.get("is_error")),
         cache=read_cache(block),
@@ -120,7 +120,9 @@ def _read_document(block: Block) -> AnyPart | None:
     facts = _read_source(block)
     if facts is None:
         return None
-    return File(**facts, name=block.get("title"), cache=read_cache(block), extra=_keep(block, _SOURCE_KEYS))
+    return File(
+        **facts, name=text_or_none(block.get("title")), cache=read_cache(block), extra=_keep(block, _SOURCE_KEYS)
+    )
 
 
 def _read_source(block: Block) -> dict[str, Any] | None:
@@ -131,9 +133,9 @@ def _read_source(block: Block) -> dict[str, Any] | None:
     kind = source.get("type")
     if kind == "base64":
         data = from_base64(text_of(source.get("data")))
-        return None if data is None else {"data": data, "media_type": source.get("media_type")}
+        return None if data is None else {"data": data, "media_type": text_or_none(source.get("media_type"))}
     if kind == "text" and isinstance(source.get("data"), str):
-        return {"text": source["data"], "media_type": source.get("media_type")}
+        return {"text": source["data"], "media_type": text_or_none(source.get("media_type"))}
     if kind == "url" and isinstance(source.get("url"), str):
         return {"url": source["url"]}
     if kind == "file" and isinstance(source.get("file_id"), str):
@@ -183,7 +185,7 @@ def write_blocks(parts: Iterable[AnyPart], role: str, place: str, draft: Draft) 
 
 
 def _with_cache(block: Block, part: Part) -> Block:
-    if part.cache is None or block["type"] in ("thinking", "redacted_thinking"):
+    if part.cache is None or block.get("type") in ("thinking", "redacted_thinking"):
         return block
     return {**block, "cache_control": write_cache(part.cache)}
 

@@ -82,7 +82,7 @@ def _write_turns(request: Request, traits: Traits, draft: Draft) -> tuple[list[T
             continue
         _add_turn(turns, message, place, draft)
     for turn in turns:
-        turn.content.sort(key=lambda block: block["type"] != "tool_result")
+        turn.content.sort(key=lambda block: block.get("type") != "tool_result")
     if isinstance(request.system, str) and not moved:
         return turns, request.system if request.system.strip() else ""
     given = (Text(text=request.system),) if isinstance(request.system, str) else request.system or ()

@@ -152,7 +152,10 @@ class AnthropicDecoder:
         """The last events. Raises StreamInterrupted where `message_stop` was not seen."""
         if self._error is not None:
             raise self._error
-        events = self._read(self._parser.finish())
+        try:
+            events = self._read(self._parser.finish())
+        except ProtocolError as fault:
+            raise StreamInterrupted(f"the stream ended inside an event: {fault}") from fault
         if self._error is not None:
             raise self._error
         plain = self._parser.plain
@@ -195,9 +198,10 @@ class AnthropicDecoder:
             events.append(UnknownEvent(kind, wire))
 
     def _on_delta(self, wire: dict[str, Any], events: list[Event]) -> None:
-        block = self._blocks.get(wire.get("index"))
+        index = wire.get("index")
+        block = self._blocks.get(index) if type(index) is int else None
         if block is None:
-            block = self._open(wire.get("index"), {"type": _kind_of_delta(wire)})
+            block = self._open(index, {"type": _kind_of_delta(wire)})
         delta = wire.get("delta")
         if type(delta) is not dict:
             return
@@ -272,12 +276,13 @@ class AnthropicDecoder:
             events.append(ToolCallDelta(block.slot, text_of(data.get("id")), text_of(data.get("name"))))
 
     def _open(self, index: Any, data: dict[str, Any]) -> _Block:
-        block = self._blocks[index] = _Block(self._slots, data)
+        block = self._blocks[index if type(index) is int else -1] = _Block(self._slots, data)
         self._slots += 1
         return block
 
     def _on_block_stop(self, wire: dict[str, Any], events: list[Event]) -> None:
-        block = self._blocks.pop(wire.get("index"), None)
+        index = wire.get("index")
+        block = self._blocks.pop(index if type(index) is int else -1, None)
         if block is None:
             return
         came_whole = block.kind == "tool_use" and block.data.get("input") and not any(block.added.get("input", ()))

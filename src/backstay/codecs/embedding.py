@@ -35,7 +35,7 @@ class EmbeddingRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What a client of this dialect asked for; `input` may hold texts or lists of token ids."""
 
     model: str
-    input: str | list[str] | list[int] | list[list[int]]
+    input: str | list[str | int | list[int]]
     dimensions: int | None = None
     encoding_format: str = "float"
     user: str | None = None
@@ -85,10 +85,13 @@ def decode_embedding(body: bytes, count: int | None = None) -> Embeddings:
     wanted = len(rows) if count is None else count
     if not rows or len(vectors) != wanted or set(vectors) != set(range(wanted)):
         raise ProtocolError(f"the answer holds vectors for {sorted(vectors)[:10]}, not one for each of {wanted} texts")
+    usage = read_usage(answer.get("usage"), DIALECT) or Usage()
+    if usage.input_tokens is None:  # Voyage states the total alone, and an embedding has no output
+        usage = msgspec.structs.replace(usage, input_tokens=usage.stated_total_tokens)
     return Embeddings(
         vectors=tuple(vectors[index] for index in range(wanted)),
         model=text_or_none(answer.get("model")),
-        usage=read_usage(answer.get("usage"), DIALECT) or Usage(),
+        usage=usage,
     )
 
 

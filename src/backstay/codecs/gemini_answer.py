@@ -156,13 +156,12 @@ def write_answer(response: Response) -> bytes:
 
 def write_content(parts: Iterable[AnyPart]) -> list[Wire]:
     """The parts of an answer; calls keep even ids that were made up, since a client's results will name them."""
-    written = write_parts(parts, "parts", Draft(), {})
-    ids = iter([part.id for part in parts if isinstance(part, ToolCall)])
-    for wire in written:
-        if "functionCall" in wire:
-            call_id = next(ids)
-            if call_id.startswith(MADE_UP):
-                wire["functionCall"]["id"] = call_id
+    written: list[Wire] = []
+    for part in parts:
+        wires = write_parts((part,), "parts", Draft(), {})
+        if isinstance(part, ToolCall) and part.id.startswith(MADE_UP):
+            wires[0]["functionCall"]["id"] = part.id
+        written += wires
     return written
 
 

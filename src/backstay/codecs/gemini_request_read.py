@@ -96,7 +96,7 @@ def read_request(data: bytes, *, model: str) -> Request:
         temperature=number_of(field(config, "temperature")),
         top_p=number_of(field(config, "topP")),
         top_k=count_of(field(config, "topK")),
-        stop=tuple(text for text in field(config, "stopSequences") or () if isinstance(text, str)),
+        stop=_texts_of(field(config, "stopSequences")),
         seed=_whole(field(config, "seed")),
         frequency_penalty=number_of(field(config, "frequencyPenalty")),
         presence_penalty=number_of(field(config, "presencePenalty")),
@@ -107,6 +107,10 @@ def read_request(data: bytes, *, model: str) -> Request:
         reasoning_effort=effort,
         options=keep(DIALECT, options) or {},
     )
+
+
+def _texts_of(value: Any) -> tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
 def _whole(value: Any) -> int | None:
@@ -187,7 +191,7 @@ def _read_tool_choice(wire: Wire, options: Wire) -> ToolChoice | None:
     config = object_of(field(wire, "toolConfig"))
     calling = object_of(field(config, "functionCallingConfig"))
     mode = text_of(calling.get("mode")).upper()
-    names = field(calling, "allowedFunctionNames") or []
+    names = _texts_of(field(calling, "allowedFunctionNames"))
     other = rest(config, frozenset({"functionCallingConfig"}))
     if (
         len(names) > 1
@@ -198,7 +202,7 @@ def _read_tool_choice(wire: Wire, options: Wire) -> ToolChoice | None:
     if other:
         options["toolConfig"] = other
     if mode == "ANY" and len(names) == 1:
-        return NamedTool(str(names[0]))
+        return NamedTool(names[0])
     return _CHOICES.get(mode)
 
 

@@ -9,7 +9,7 @@ call is known by its index; where a server leaves indices out, or gives parallel
 opens a new call.
 
 Dicts and no typed structs: a chunk is small, its fields vary with the server, and unknown ones are to be kept. The text delta
-of an ordinary chunk takes a fast path through `_on_chunk`.
+of an ordinary chunk takes a fast path (`_on_plain_chunk`).
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ class ChatDecoder:
     __slots__ = (
         "_audio",
         "_calls",
+        "_choice_keys",
         "_details",
         "_error",
         "_extra",
@@ -65,6 +66,7 @@ class ChatDecoder:
         "_has_refusal",
         "_id",
         "_is_done",
+        "_keys",
         "_parser",
         "_raw_reason",
         "_reason",
@@ -84,6 +86,8 @@ class ChatDecoder:
         self._slots = 0
         self._text_slot = self._thought_slot = self._refusal_slot = -1
         self._calls: list[CallSlot] = []
+        self._keys: tuple[str, ...] | None = None
+        self._choice_keys: tuple[str, ...] = ()
         self._details: dict[tuple[str, Any, Any], DetailSlot] = {}
         self._audio: AudioSlot | None = None
         self._extra: dict[str, Any] = {}
@@ -151,15 +155,43 @@ class ChatDecoder:
                 raise ProtocolError(f"a chunk is no object but a {type(chunk).__name__}")
             self._on_chunk(chunk, events)
 
+    def _on_plain_chunk(self, chunk: Wire, events: list[Event]) -> bool:
+        """The fast path: one more text delta, in a chunk of the same fields as an ordinary one before it."""
+        if tuple(chunk) != self._keys or chunk.get("usage") is not None:
+            return False
+        choices = chunk["choices"]
+        if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
+            return False
+        if tuple(choice) != self._choice_keys or choice["finish_reason"] is not None or choice.get("logprobs"):
+            return False
+        delta = choice["delta"]
+        if type(delta) is not dict or len(delta) != 1 or choice.get("index"):
+            return False
+        text = delta.get("content")
+        if type(text) is not str or not text or self._text_slot < 0:
+            return False
+        events.append(TextDelta(text, self._text_slot))
+        return True
+
+    def _learn(self, chunk: Wire, choice: Wire, rest: Wire) -> None:
+        """Remember the fields of an ordinary chunk: no unknown field that could grow, nothing that needs another look."""
+        is_ordinary = {"finish_reason", "delta"} <= choice.keys() <= CHOICE_FIELDS and "error" not in chunk
+        if is_ordinary and "x_groq" not in chunk and not any(isinstance(value, dict | list) for value in rest.values()):
+            self._keys, self._choice_keys = tuple(chunk), tuple(choice)
+
     def _on_chunk(self, chunk: Wire, events: list[Event]) -> None:
+        if self._keys is not None and self._on_plain_chunk(chunk, events):
+            return
         choices = chunk.get("choices")
         if not self._started or "error" in chunk or not choices:
             self._on_odd_chunk(chunk, events)
-        if not chunk.keys() <= TOP_FIELDS:
-            self._keep(self._extra, rest_of(chunk, TOP_FIELDS))
+        rest = rest_of(chunk, TOP_FIELDS)
+        if rest:
+            self._keep(self._extra, rest)
         choice = choices[0] if choices and isinstance(choices, list) else None
         if isinstance(choice, dict) and not choice.get("index"):
             self._on_choice(choice, events)
+            self._learn(chunk, choice, rest)
         else:
             choice = {}
         if chunk.get("usage") is not None or "x_groq" in chunk or "usage" in choice:

@@ -52,6 +52,7 @@ _LLAMACPP: Final = replace(COMPATIBLE, reasoning_in="template")
 _COHERE: Final = replace(COMPATIBLE, top_k_field=None, has_parallel_tools=False, has_user=False)
 _ZAI: Final = replace(COMPATIBLE, reasoning_in="thinking", top_k_field=None, has_penalties=False)
 _GOOGLE: Final = replace(COMPATIBLE, top_k_field=None, has_logprobs=False, has_user=False)
+_VERTEX: Final = "https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}"
 
 
 def _chat(name: str, base_url: str, *key_env: str, rules: ChatRules = COMPATIBLE, **fields: Any) -> ProviderRow:
@@ -106,6 +107,29 @@ ROWS: Final = (
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
         source="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     ),
+    ProviderRow(
+        name="vertex",
+        dialect="gemini",
+        base_url=f"{_VERTEX}/publishers/google",
+        key_env=("GOOGLE_OAUTH_ACCESS_TOKEN",),
+        settings={"host": "vertex"},
+        source="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
+    ),
+    ProviderRow(
+        name="vertex_anthropic",
+        dialect="anthropic",
+        base_url=f"{_VERTEX}/publishers/anthropic/models",
+        key_env=("GOOGLE_OAUTH_ACCESS_TOKEN",),
+        settings={"host": "vertex", "version": "vertex-2023-10-16"},
+        source="https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude",
+    ),
+    _chat(
+        "bedrock_openai",
+        "https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
+        "AWS_BEARER_TOKEN_BEDROCK",
+        rules=replace(_REASONING, max_tokens_field="max_completion_tokens", top_k_field=None),
+        source="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
+    ),
     _chat(
         "azure",
         "https://{resource}.openai.azure.com/openai/v1",
@@ -155,6 +179,20 @@ ROWS: Final = (
         source="https://api-docs.deepseek.com",
     ),
     _chat("xai", "https://api.x.ai/v1", "XAI_API_KEY", rules=_XAI, source="https://docs.x.ai/docs/api-reference"),
+    ProviderRow(
+        name="xai_responses",
+        dialect="openai_responses",
+        base_url="https://api.x.ai/v1",
+        key_env=("XAI_API_KEY",),
+        source="https://docs.x.ai/docs/api-reference",
+    ),
+    ProviderRow(
+        name="openrouter_responses",
+        dialect="openai_responses",
+        base_url="https://openrouter.ai/api/v1",
+        key_env=("OPENROUTER_API_KEY",),
+        source="https://openrouter.ai/docs/api-reference",
+    ),
     _chat(
         "together",
         "https://api.together.xyz/v1",

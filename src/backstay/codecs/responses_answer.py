@@ -208,9 +208,7 @@ def _put_logprobs(tokens: tuple[TokenLogprob, ...], output: list[Wire]) -> None:
 
 def write_usage(usage: Usage) -> Wire:
     """The usage object; the counts that clients insist on are 0 where they are unknown."""
-    inputs: Wire = {"cached_tokens": usage.cache_read_tokens or 0}
-    if usage.cache_write_tokens is not None:
-        inputs["cache_write_tokens"] = usage.cache_write_tokens
+    inputs = {"cached_tokens": usage.cache_read_tokens or 0, "cache_write_tokens": usage.cache_write_tokens or 0}
     return {
         **own(usage.extra, DIALECT),
         "input_tokens": usage.input_tokens or 0,

@@ -149,6 +149,22 @@ class Transport(msgspec.Struct, frozen=True, kw_only=True):
     trust_env: Annotated[bool, Meta(description="Take the proxy from HTTPS_PROXY, where `proxy` is absent.")] = False
 
 
+class Local(msgspec.Struct, frozen=True, kw_only=True):
+    """`[local]`: a model in this process, asked as `local:model` (needs `pip install 'backstay[local]'`)."""
+
+    path: Annotated[
+        str | None,
+        Meta(
+            description="The model's GGUF file.",
+            extra={"kind": "path", "absent": "name the file: `local:/path/model.gguf`"},
+        ),
+    ] = None
+    threads: Annotated[
+        Count, Meta(description="Threads that run it. More than there are free cores make it slower.")
+    ] = 1
+    context: Annotated[Count, Meta(description="Its context window, in tokens; memory grows with it.")] = 4096
+
+
 class Extract(msgspec.Struct, frozen=True, kw_only=True):
     """`[extract]`: how sure an extraction must be."""
 
@@ -180,4 +196,5 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     ledger: Ledger = Ledger()
     catalog: Catalog = Catalog()
     transport: Transport = Transport()
+    local: Local = Local()
     extract: Extract = Extract()

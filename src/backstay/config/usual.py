@@ -19,7 +19,7 @@ import msgspec
 from backstay.codecs.registry import ProviderRow
 
 OFFLINE: Final = "offline:rules"
-BUILT_IN: Final[Mapping[str, str | None]] = MappingProxyType({"offline": "rules", "scripted": None})
+BUILT_IN: Final[Mapping[str, str | None]] = MappingProxyType({"offline": "rules", "scripted": None, "local": "model"})
 """Providers that are part of the library, with the default model of each."""
 
 DEFAULT_MODELS: Final[Mapping[str, str]] = MappingProxyType(

@@ -1,8 +1,8 @@
 """The last day to appeal: printed, or counted from the notice date, or only a number of days.
 
 A number of days belongs to the appeal when its sentence speaks of the member's asking, not of the plan's answering, and of
-the plan's own review, not of an outside one. A printed date is preferred; a counted one is marked derived and carries the
-span of the days phrase. Months are not turned into days. Source of the contexts: 29 CFR 2560.503-1(h), 42 CFR 422.582.
+the plan's own review, not of an outside one. A printed date is preferred; a counted one is marked derived and has no
+place of its own. Months are not turned into days. Source of the contexts: 29 CFR 2560.503-1(h), 42 CFR 422.582.
 """
 
 from __future__ import annotations
@@ -208,8 +208,6 @@ def _derived(notice: Finding, phrase: re.Match[str] | None, days: Finding) -> Fi
     return Finding(
         value=value.isoformat(),
         confidence=round(min(notice.confidence, days.confidence) - 0.02, 2),
-        start=phrase.start(),
-        end=phrase.end(),
         rule="derived",
         reason=f"derived: notice date {notice.value} plus {days.value} days",
     )

@@ -33,6 +33,8 @@ _GAP = r"(?:[ ./-]{1,3}|[ ]?\n(?=(?-i:[a-z])))"
 _RULE_LINE = re.compile(r"[\s\-=_+:.|~*]*")
 _LABEL_END = re.compile(r"[:#]\s*$")
 _SENTENCE_BREAK = re.compile(r"(?<=[a-z0-9)\"%])[.!?][\"')]*\s+(?=[\"'(]?[A-Z])|\n[ \t]*\n\s*|\f\s*|:\s*\n\s*")
+_LONG_SENTENCE = 800
+_MAX_LIST = 20
 _MAX_ROWS = 40
 
 
@@ -86,7 +88,9 @@ class Letter:
     def sentence(self, place: int) -> tuple[int, int]:
         """The span of the sentence around a place; a blank line, a form feed or a full stop before a capital ends it."""
         rank = bisect.bisect_right(self._breaks, place)
-        return self._breaks[rank - 1] if rank else 0, self._breaks[rank] if rank < len(self._breaks) else len(self.text)
+        start = self._breaks[rank - 1] if rank else 0
+        end = self._breaks[rank] if rank < len(self._breaks) else len(self.text)
+        return max(start, place - _LONG_SENTENCE), min(end, place + _LONG_SENTENCE)
 
     def hits(self, label: re.Pattern[str], form: Form) -> Iterator[Hit]:
         """Every value of the given form at the label, in reading order."""
@@ -160,9 +164,9 @@ class Letter:
     def _in_list(self, number: int, form: Form) -> tuple[int, int] | None:
         """The value at the same rank, when bare labels stand one under the other and their values follow as a block."""
         first = last = number
-        while first > 0 and _LABEL_END.search(self.rows[first - 1].text):
+        while first > max(0, number - _MAX_LIST) and _LABEL_END.search(self.rows[first - 1].text):
             first -= 1
-        while last + 1 < len(self.rows) and _LABEL_END.search(self.rows[last + 1].text):
+        while last + 1 < min(len(self.rows), number + _MAX_LIST) and _LABEL_END.search(self.rows[last + 1].text):
             last += 1
         target = last + 1 + number - first
         if last == first or target >= len(self.rows):

@@ -44,6 +44,7 @@ _TELL = r"(?:notify|inform|tell|alert|escalate|mention|disclose|flag)"
 _INSTRUCTIONS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("instruction", re.compile(rf"\b{_VERBS}\b[^.\n]{{0,50}}\b{_RULES}\b", re.I)),
     ("instruction", re.compile(rf"\b(?:{_MACHINE})\b", re.I)),
+    ("role", re.compile(rf"[<\[]/?{_ROLE}[\]>]", re.I)),
     ("role", re.compile(rf"(?:(?m:^)|(?<=[.!?])[ ]+)[ ]*[<\[({{]*/?{_ROLE}[\])}}>]*[ ]*[:>]", re.I)),
     (
         "ledger",
@@ -68,9 +69,11 @@ _SIGN_OFF = re.compile(
     r"(?mi:^[ ]*(?:sincerely|respectfully|(?:kind |best |warm )?regards|(?:very truly )?yours(?: truly)?)\b)"
 )
 _CLOSE = re.compile(
-    r"(?mi:^[^\n]*(?:if you have (?:any )?(?:further )?questions|(?:on|of) your (?:member )?id card|please (?:call|contact) us|"
+    r"(?mi:^[^\n]*(?:if you have (?:any )?(?:further )?questions|(?:on|of) your (?:member )?id card|please (?:call|contact)|questions\?|"
     r"independent review organization|contact (?:member|customer) services?|enclosures?\b|^[ ]*cc:)[^\n]*$)"
 )
+# After the words of parting: the rest of their line, room for a hand, and the lines of the name.
+_SIGNATURE = re.compile(r"[^\n]*(?:\n[ ]*)*(?:\n?[ ]*\S[^\n]*){0,5}")
 _AFTERWORD_LINES = 2
 _AFTERWORD_CHARACTERS = 400
 _SENTENCE_END = re.compile(r"[.!?](?=\s)|\n|\f")
@@ -157,7 +160,6 @@ def _close(text: str) -> int | None:
     """Where the letter ends: after the last closing sentence, or after the block that a sign-off opens."""
     ends = [match.end() for match in _CLOSE.finditer(text)]
     for match in _SIGN_OFF.finditer(text):
-        block = re.compile(r"\n[ ]*\n").search(text, match.end())
-        following = re.compile(r"\s*\n?[^\n]*\n?[^\n]*").match(text, match.end())
-        ends.append(block.start() if block else following.end() if following else match.end())
+        signature = _SIGNATURE.match(text, match.end())
+        ends.append(signature.end() if signature else match.end())
     return max(ends, default=None)

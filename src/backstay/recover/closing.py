@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
-from backstay.recover.lexeme import BARE_KEY, ELLIPSIS, OPEN_KEY, QUOTED_KEY, SPACE, VALUE_START
+from backstay.recover.lexeme import BARE_KEY, ELLIPSIS, JSON_VALUE_START, OPEN_KEY, QUOTED_KEY, SPACE, VALUE_START
 from backstay.recover.scan import ARRAY, CLOSE, IMPLICIT, TUPLE, Scan
 
 NO, WEAK, STRONG = 0, 1, 2
 JUNK_THEN_END = re.compile(r"[ \t]+[\w.]+\"?\s*(?:[\]}]|,\s*[\"\]}])")
 CLEAN = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\\n]|\\.)*[`´]|[“”][^“”\"\n]*[“”\"]|‘[^’\n]*’")
+JSON_OPEN = re.compile(r"\{\s*[\"'}]|\[")
+DIGIT = re.compile(r"-?\d")
 PLAIN_ITEM = re.compile(r"(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,\]})]|\Z)")
 STRAY_SLASH = re.compile(r"\\+\s*(?=[,}\]])")
 CONCATENATION = re.compile(r"\s*\+\s*(?=[\"'`])")
@@ -80,6 +82,7 @@ class Closing:
             return STRONG if balance <= 0 or inner == 0 else WEAK
         if (bare := BARE_KEY.match(text, place)) is not None:
             is_expected = scan.has_bare_keys or inner == 0 or "\n" in text[comma:place] or bare[1] in scan.names
+            is_expected = is_expected or (inner % 2 == 0 and self._has_json_value(bare.end()))
             return STRONG if is_expected and (balance <= 0 or inner == 0) else NO
         if inner % 2 == 0 and balance <= 0 and OPEN_KEY.match(text, place):
             return STRONG
@@ -88,6 +91,9 @@ class Closing:
         if inner == 0 and char == "{" and len(scan.kinds) > 2 and scan.kinds[-2] == ARRAY:
             return STRONG
         return WEAK if inner == 0 and char in "\"'" and self.is_clean_string(place) else NO
+
+    def _has_json_value(self, at: int) -> bool:
+        return JSON_VALUE_START.match(self.scan.text, self._skip(at)) is not None
 
     def _next_item(self, place: int, inner: int) -> int:
         text = self.scan.text
@@ -99,7 +105,7 @@ class Closing:
         if inner == 0:
             return STRONG
         if char in "{[":
-            return STRONG if re.match(r"\{\s*[\"'}]|\[", text[place : place + 40]) else WEAK
+            return STRONG if JSON_OPEN.match(text, place) else WEAK
         return STRONG if PLAIN_ITEM.match(text, place) else NO
 
     def _is_chain(self, place: int) -> bool:
@@ -202,7 +208,7 @@ class Closing:
             string = CLEAN.match(text, place)
             after = self._skip(string.end()) if string is not None else -1
             if string is None or (after < self.scan.end and text[after] not in ',]"'):
-                is_last = string is not None and inner == 0 and re.match(r"-?\d", text[after : after + 2])
+                is_last = string is not None and inner == 0 and DIGIT.match(text, after)
                 return STRONG if is_last else NO
             return STRONG if inner == 0 else WEAK
         if inner == 0 and (PLAIN_ITEM.match(text, place) or (char in "{[" and place > at)):

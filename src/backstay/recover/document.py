@@ -24,6 +24,8 @@ from backstay.recover.value import read_value
 
 ESCAPED_CHAR = re.compile(r"\\([\"\\])")
 ESCAPED = re.compile(r"[{\[]\s*\\+[\"n]|\\+\"")
+LETTER = re.compile(r"[^\W\d_]")
+REMARK = re.compile(r"/\*[\s\S]*?(?:\*/|\Z)|//[^\n]*|^\s*#[^\n]*")
 REOPEN_OBJECT = re.compile(r"[\s}\]]*,\s*(?:\"[^\"\n]{0,120}\"\s*[:\"]|'[^'\n]{0,120}'\s*:)")
 REOPEN_ARRAY = re.compile(r"\s*[}\]][\s}\]]*,\s*[{\[\"\d]")
 
@@ -174,7 +176,7 @@ def _settle(text: str, chosen: list[Candidate], non_finite: NonFinite) -> Parsed
 def _is_whole(text: str, found: list[Candidate]) -> bool:
     """True if no words stand around weak candidates, comments apart."""
     around = text[: found[0].start.at] + " " + text[found[-1].end :]
-    return not re.search(r"[^\W\d_]", re.sub(r"/\*[\s\S]*?(?:\*/|\Z)|//[^\n]*|^\s*#[^\n]*", "", around))
+    return LETTER.search(REMARK.sub("", around)) is None
 
 
 def _report(status: Status, value: Any, method: str, log: Log, *, open_path: str | None = None) -> Parsed:

@@ -23,6 +23,8 @@ STRONG_ARRAY = re.compile(
 )
 NEAR = 200
 """Characters of white space at most between a fence, or the start of the text, and its value."""
+FENCE_IN_BRACKET = re.compile(r"[\[{]\s*```")
+TUPLE_OPEN = re.compile(r"\(\s*[\"'\d{\[-]")
 WEAK_ARRAY = re.compile(r"\[\s*\d+\s*\]|\[\s*\]|\{\s*\}")
 JSON_TAGS = frozenset({"json", "json5", "jsonc", "jsonl", "ndjson", "javascript", "js", "python", "py", ""})
 
@@ -53,7 +55,7 @@ def next_start(text: str, at: int) -> Start | None:
             continue
         is_alone = _is_alone(text, mark.start())
         is_fenced = 0 <= fence_end > mark.start() - NEAR and not text[fence_end : mark.start()].strip(" \t\r\n=")
-        if re.match(r"[\[{]\s*```", text[mark.start() : mark.start() + 20]):
+        if FENCE_IN_BRACKET.match(text, mark.start()):
             continue
         method = "fence" if is_fenced else "bare"
         rank = max(_rank(text, mark.start(), is_fenced), 2 if is_alone else 0)
@@ -71,7 +73,7 @@ def _rank(text: str, at: int, is_fenced: bool) -> int:
     """3 in a fence, 2 bare and like JSON, 1 bare and perhaps a citation or an empty placeholder, 0 prose."""
     char = text[at]
     if char == "(":
-        is_tuple = re.match(r"\(\s*[\"'\d{\[-]", text[at : at + 20]) is not None
+        is_tuple = TUPLE_OPEN.match(text, at) is not None
         return (3 if is_fenced else 1) if is_tuple else 0
     strong = (STRONG_OBJECT if char in "{｛" else STRONG_ARRAY).match(text, at) is not None
     if is_fenced:

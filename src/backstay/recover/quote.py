@@ -31,6 +31,7 @@ TRIPLE = re.compile(r'"""([\s\S]*?)"""(?=\s*(?:[,}\])]|\Z|\n\s*["\']))|\'\'\'([\
 BARE_MEMBER = re.compile(r",\s*[A-Za-z_$][\w$]*\s*:\s*\Z")
 SPLIT_MEMBER = re.compile(r",\s*(?=[A-Za-z_$][\w$]*\s*:\s*(?:[\[\"'{]|-?\d|true|false|null|[A-Za-z]))")
 TAIL_FENCE = re.compile(r"\s*`{3,}[\s`]*\Z")
+ITEM_CUT = re.compile(r"[,\n]")
 BRACKET = re.compile(r"[{}\[\]]")
 PATIENCE = 6
 """Quotes judged after a weak closing one, in search of a proven one."""
@@ -63,7 +64,7 @@ def _seek_end(scan: Scan, start: int, quote: str, closing: Closing) -> str:
     """Judge each candidate quote in turn; the first proven closing wins, else the best weak one, else the end."""
     text = scan.text
     if start >= scan.barren.get(quote, scan.end + 1):
-        return _unclosed(scan, start, closing)
+        return _unclosed(scan, start, closing, is_first=False)
     inner, balance, weak, weak_inner, seen = 0, 0, -1, 0, start + 1
     patience = min(PATIENCE, scan.page.patience)
     for candidate in CANDIDATE[quote].finditer(text, start + 1):
@@ -96,7 +97,7 @@ def _seek_end(scan: Scan, start: int, quote: str, closing: Closing) -> str:
     if weak >= 0:
         return _take(scan, start, weak, weak_inner)
     scan.barren[quote] = min(start, scan.barren.get(quote, start))
-    return _unclosed(scan, start, closing)
+    return _unclosed(scan, start, closing, is_first=True)
 
 
 def _take(scan: Scan, start: int, end: int, inner: int) -> str:
@@ -162,7 +163,7 @@ def _has_value(text: str, at: int, *, is_strict: bool) -> bool:
     return at >= len(text) or not is_strict or JSON_VALUE_START.match(text, at) is not None
 
 
-def _unclosed(scan: Scan, start: int, closing: Closing) -> str:
+def _unclosed(scan: Scan, start: int, closing: Closing, *, is_first: bool) -> str:
     """A string no quote closes: cut by the end of the input, or its closing quote is missing and brackets remain."""
     text = scan.text
     tail = len(text)
@@ -170,17 +171,25 @@ def _unclosed(scan: Scan, start: int, closing: Closing) -> str:
     if fence is not None:
         tail = fence.start()
     body = _strip_closers(scan, start, tail)
+    if is_first and body < tail and _is_balanced(text[start + 1 : tail]):
+        body = tail  # the brackets are part of the string; asked once a document, for it reads to the end
     if body == tail and fence is None:
         return _cut(scan, start)
     scan.log.add("missing_quote", body)
-    if closing.is_item:
-        comma = text.find(",", start + 1, body)
-        newline = text.find("\n", start + 1, body)
-        body = min((place for place in (comma, newline) if place >= 0), default=body)
+    layout = LAYOUT.search(text, max(start + 1, tail - 400), tail)
+    if layout is not None and layout[1] == CLOSE[scan.kinds[-1]]:
+        body = layout.start()
+    elif closing.is_item:
+        first = ITEM_CUT.search(text, start + 1, body)
+        body = body if first is None else first.start()
     elif (member := SPLIT_MEMBER.search(text, start + 1, body)) is not None:
         body = member.start()
     scan.pos = body
     return unescape(text[start + 1 : body].rstrip(), scan.log, start)
+
+
+def _is_balanced(inside: str) -> bool:
+    return inside.count("}") + inside.count("]") <= inside.count("{") + inside.count("[")
 
 
 def _strip_closers(scan: Scan, start: int, tail: int) -> int:

@@ -21,6 +21,7 @@ ARRAY, OBJECT, TUPLE, IMPLICIT, SET = 0, 1, 2, 3, 4
 CLOSE = "]})}}"
 """The closing bracket of each kind."""
 FINAL = re.compile(r"[\"'”](?=\s*(?:[}\]]|,\s*\"[^\"\n]{0,80}\"\s*:))")
+MAX_SKIPS = 64
 SCAN_ONCE: Callable[[str, int], tuple[Any, int]] = STRICT.scan_once  # type: ignore[attr-defined]  # absent from typeshed
 
 
@@ -56,8 +57,8 @@ class Scan:
     """
 
     __slots__ = (
-        "barren", "boxes", "end", "has_bare_keys", "keys", "kinds", "log", "max_depth", "names",
-        "non_finite", "page", "pos", "text",
+        "barren", "boxes", "end", "has_bare_keys", "keys", "kinds", "log", "max_depth", "misses", "names", "non_finite",
+        "page", "pos", "skips", "text",
     )  # fmt: skip
 
     def __init__(
@@ -78,6 +79,8 @@ class Scan:
         self.keys: list[str | None] = []
         self.has_bare_keys = False
         self.barren: dict[str, int] = {}
+        self.misses: dict[int, int] = {}
+        self.skips: dict[int, int] = {}
         if max_depth < DEFAULT_DEPTH:
             page.allowance = 0  # the C parser knows no bound but its own
 
@@ -99,11 +102,16 @@ class Scan:
 
     def take(self, pos: int) -> tuple[Any, int] | None:
         """The container at `pos` and its end, if the C parser can read it; failed attempts draw on the allowance."""
-        page = self.page
+        page, depth = self.page, len(self.boxes)
+        if self.skips.get(depth, 0) > 0:
+            self.skips[depth] -= 1
+            return None
         if page.allowance <= 0 or STRICT_OPEN.match(self.text, pos) is None:
             return None
         try:
-            return SCAN_ONCE(self.text, pos)
+            whole = SCAN_ONCE(self.text, pos)
+            self.misses[depth] = 0
+            return whole
         except JSONDecodeError as error:
             # building the error counts lines up to its place: charge for that too
             page.allowance -= error.pos - pos + error.pos // 64 + 200
@@ -113,6 +121,9 @@ class Scan:
             page.allowance -= (self.end - pos) // 8 + 200
         except RecursionError:
             page.allowance = 0
+        misses = self.misses[depth] = self.misses.get(depth, 0) + 1
+        # where neighbour after neighbour is damaged, trying the next few is waste
+        self.skips[depth] = min(1 << misses, MAX_SKIPS) if misses > 1 else 0
         return None
 
     def open(self, key: str | None, kind: int, width: int = 1) -> None:

@@ -38,7 +38,7 @@ class Stream:
     >>> [str(stream.feed(piece)) for piece in ('{"name": "Ad', 'a", "age": 36', "}")]
     ["{'name': 'Ad'}", "{'name': 'Ada'}", "{'name': 'Ada', 'age': 36}"]
     >>> stream.finish().status
-    <Status.SUCCESS: 'success'>
+    <Status.SUCCESS: 'SUCCESS'>
     """
 
     __slots__ = (
