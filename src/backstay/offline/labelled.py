@@ -100,10 +100,10 @@ def _typed(text: str, start: int, end: int, schema: dict[str, Any]) -> tuple[Any
         return (dates[0].value, start + dates[0].start, start + dates[0].end) if dates else None
     if types & {"number", "integer"}:
         amounts = find_amounts(raw)
-        if not amounts or ("integer" in types and "number" not in types and amounts[0].value % 1):
+        is_whole = bool(amounts) and amounts[0].value == amounts[0].value.to_integral_value()
+        if not amounts or ("number" not in types and not is_whole):
             return None
-        number = amounts[0].value
-        value = int(number) if not number % 1 else float(number)
+        value = int(amounts[0].value) if is_whole else float(amounts[0].value)
         return value, start + amounts[0].start, start + amounts[0].end
     if "boolean" in types:
         word = raw.split()[0].strip(".,;").casefold() if raw.split() else ""

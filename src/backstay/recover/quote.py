@@ -124,7 +124,7 @@ def _forgotten_end(scan: Scan, start: int, at: int, inner: int, balance: int, cl
     before = _back(text, at, start)
     comma = text[before - 1] == "," if before > start + 1 else False
     has_newline = "\n" in text[before:at]
-    layout = LAYOUT.search(text, max(start + 1, at - 400), at) if inner == 0 and before > start + 1 else None
+    layout = _layout(text, start, at) if inner == 0 and before > start + 1 else None
     if layout is not None and layout[1][0] == CLOSE[scan.kinds[-1]] and _starts_member_or_item(text, at):
         return layout.start()
     if closing.is_item:
@@ -142,6 +142,11 @@ def _forgotten_end(scan: Scan, start: int, at: int, inner: int, balance: int, cl
         if member is not None and closing.is_clean_string(at):
             return member.start()
     return -1
+
+
+def _layout(text: str, start: int, end: int) -> re.Match[str] | None:
+    begin = max(start + 1, end - 400)
+    return LAYOUT.search(text, begin, end) if text.find("\n", begin, end) >= 0 else None
 
 
 def _starts_member_or_item(text: str, at: int) -> bool:
@@ -176,7 +181,7 @@ def _unclosed(scan: Scan, start: int, closing: Closing, *, is_first: bool) -> st
     if body == tail and fence is None:
         return _cut(scan, start)
     scan.log.add("missing_quote", body)
-    layout = LAYOUT.search(text, max(start + 1, tail - 400), tail)
+    layout = _layout(text, start, tail)
     if layout is not None and layout[1] == CLOSE[scan.kinds[-1]]:
         body = layout.start()
     elif closing.is_item:
