@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from backstay.codecs.anthropic import AnthropicCodec
+from backstay.codecs.anthropic_stream import AnthropicDecoder
+from backstay.codecs.trait import traits
 from backstay.errors import (
     AllTargetsFailed,
     AuthenticationFailed,
@@ -742,3 +744,57 @@ def test_an_error_ends_a_gateways_stream() -> None:
     decoder.feed(data)
     with pytest.raises(Overloaded):
         decoder.finish()
+
+
+def test_the_newer_version_is_stricter_about_blocks() -> None:
+    """Since 2026-10-21 an assistant holds no documents and a user's text no citations."""
+    newer = AnthropicCodec(version="2026-10-21")
+    cited = Text(text="x", extra={"anthropic": {"citations": [CITATION]}})
+    request = ask(user(cited), assistant(File(text="x"), Text(text="y")), user("Go on"))
+    assert "citations" in faults_of(request, newer)
+    assert "document" in faults_of(request, newer)
+    assert body_of(request)["messages"][1]["content"][0]["type"] == "document"
+
+
+@pytest.mark.parametrize(
+    ("name", "sampling", "thinking", "prefill"),
+    [
+        ("claude-2.1", "always", "none", True),
+        ("claude-3-5-haiku-20241022", "always", "none", True),
+        ("claude-3.5-sonnet", "always", "none", True),
+        ("claude-3-7-sonnet@20250219", "always", "budget", True),
+        ("claude-sonnet-4-20250514", "always", "budget", True),
+        ("us.anthropic.claude-opus-4-1-20250805-v1:0", "always", "budget", True),
+        ("anthropic/claude-haiku-4.5", "always", "budget", True),
+        ("claude-opus-4-6", "always", "either", False),
+        ("global.anthropic.claude-sonnet-4-6", "always", "either", False),
+        ("claude-opus-4-7-20260401", "never", "adaptive", False),
+        ("claude-haiku-5-5", "never", "adaptive", False),
+        ("claude-opus-5", "never", "adaptive", False),
+        ("claude-opus-5-5", "never", "always", False),
+        ("claude-mythos-preview", "never", "always", False),
+        ("claude-saga-9", "never", "adaptive", False),
+        ("some-other-model", "always", None, True),
+    ],
+)
+def test_a_generation_is_told_by_its_name(name: str, sampling: str, thinking: str | None, prefill: bool) -> None:
+    """Every spelling of a model's name gives the rules of its generation; an unknown Claude counts as the newest."""
+    rules = traits("anthropic", name)
+    assert (rules.sampling, rules.thinking, rules.takes_prefill) == (sampling, thinking, prefill)
+
+
+def test_a_decoder_that_ends_too_early_is_found_out() -> None:
+    """The broken variant: one that takes message_delta for the end accepts a cut stream, and the check on cuts notices."""
+
+    class Hasty(AnthropicDecoder):
+        def finish(self) -> list[Event]:
+            try:
+                return super().finish()
+            except StreamInterrupted:
+                return []
+
+    decoder = Hasty()
+    decoder.feed(sse(*STREAM_EVENTS[:-1]))
+    assert decoder.finish() == []
+    with pytest.raises(StreamInterrupted):
+        decode(sse(*STREAM_EVENTS[:-1]))

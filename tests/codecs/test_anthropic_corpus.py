@@ -305,3 +305,16 @@ def test_streams_survive_the_gateway(corpus: Path) -> None:
             (c.id, c.name, c.arguments) for c in first.tool_calls
         ]
         assert second.usage.total_tokens == first.usage.total_tokens, record["id"]
+
+
+def test_recorded_token_counts_are_asked_for_and_read(corpus: Path) -> None:
+    """A recorded count_tokens request, read and written again, asks for the same fields; its answer is a number."""
+    with gzip.open(corpus / "wire" / "dev.jsonl.gz") as lines:
+        found = [msgspec.json.decode(line) for line in lines]
+    counted = [r for r in found if (r["api"], r["provider"], r["status"]) == ("count_tokens", "anthropic", 200)]
+    for record in counted:
+        codec = AnthropicCodec()
+        http = codec.encode_count_tokens(codec.decode_request(http_of(record)))
+        assert set(msgspec.json.decode(http.body)) == set(record["request"]), record["id"]
+        assert codec.decode_count_tokens(record["response_body"].encode()) > 0
+    assert len(counted) >= 8

@@ -292,3 +292,17 @@ def test_streams_cut_anywhere_before_their_end_are_interrupted(corpus: Path) -> 
                     decoder.finish()
             bound += int.from_bytes(data[bound : bound + 4], "big")
         assert decode(data[:bound]), record["id"]
+
+
+def test_recorded_token_counts_are_asked_for_and_read(corpus: Path) -> None:
+    """A recorded count-tokens conversation, read and written again, is the same; its answer is a number."""
+    with gzip.open(corpus / "wire" / "dev.jsonl.gz") as lines:
+        found = [msgspec.json.decode(line) for line in lines]
+    counted = [r for r in found if (r["api"], r["provider"], r["status"]) == ("count_tokens", "bedrock", 200)]
+    for record in counted:
+        asked = record["request"]["input"]["converse"]
+        request = CODEC.decode_request(HTTPRequest(url=record["url"], body=msgspec.json.encode(asked)))
+        sent = msgspec.json.decode(CODEC.encode_count_tokens(request).body)["input"]["converse"]
+        assert sent["messages"] == asked["messages"], record["id"]
+        assert CODEC.decode_count_tokens(record["response_body"].encode()) > 0
+    assert len(counted) >= 3

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from backstay.codecs.gemini import GeminiCodec
 from backstay.codecs.gemini_part import SKIP_SIGNATURE
+from backstay.codecs.trait import traits
 from backstay.errors import (
     AuthenticationFailed,
     BadRequest,
@@ -698,3 +699,21 @@ def test_a_response_without_anything_is_a_protocol_error() -> None:
     assert CODEC.decode(b'{"candidates": [{"finishReason": "MAX_TOKENS"}]}') == Response(
         finish_reason="length", raw_finish_reason="MAX_TOKENS"
     )
+
+
+@pytest.mark.parametrize(
+    ("name", "thinking", "efforts"),
+    [
+        ("gemini-2.0-flash-001", "none", 0),
+        ("models/gemini-2.5-flash-lite", "budget", 7),
+        ("gemini-2.5-pro", "budget", 6),
+        ("gemini-3-pro-preview", "adaptive", 2),
+        ("gemini-3.1-pro-preview", "adaptive", 3),
+        ("gemini-3-flash-preview", "adaptive", 4),
+        ("gemini-3.5-flash", "adaptive", 5),
+    ],
+)
+def test_a_generation_is_told_by_its_name(name: str, thinking: str | None, efforts: int) -> None:
+    """A budget for 2.5, a level since 3, and the levels that each model has."""
+    rules = traits("gemini", name)
+    assert (rules.thinking, len(rules.efforts or ())) == (thinking, efforts)

@@ -220,3 +220,13 @@ def test_streams_cut_before_the_finish_reason_are_interrupted(corpus: Path) -> N
             decoder.feed(data[:cut])
             with pytest.raises(StreamInterrupted):
                 decoder.finish()
+
+
+def test_recorded_token_counts_are_read(corpus: Path) -> None:
+    """Every recorded countTokens answer is a number."""
+    with gzip.open(corpus / "wire" / "dev.jsonl.gz") as lines:
+        found = [msgspec.json.decode(line) for line in lines]
+    counted = [r for r in found if (r["api"], r["status"]) == ("countTokens", 200)]
+    for record in counted:
+        assert CODEC.decode_count_tokens(record["response_body"].encode()) > 0, record["id"]
+    assert len(counted) >= 7

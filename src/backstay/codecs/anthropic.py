@@ -78,6 +78,8 @@ class AnthropicCodec(msgspec.Struct, frozen=True, kw_only=True):
         """The POST that asks for the input tokens of `request`, without answering it."""
         body, notes = self._body(request)
         counted = {key: value for key, value in {"model": request.model, **body}.items() if key in _COUNTED}
+        if self.host == "vertex":
+            counted["anthropic_version"] = self.version
         path = "/count-tokens:rawPredict" if self.host == "vertex" else "/v1/messages/count_tokens"
         return HTTPRequest(url=path, headers=self._headers(request), body=msgspec.json.encode(counted), notes=notes)
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from backstay.codecs.anthropic_request import MIN_BUDGET, has_sampling, is_thinking
+from backstay.codecs.anthropic_request import MIN_BUDGET, has_sampling, is_newer, is_thinking
 from backstay.codecs.lenient import object_of
 from backstay.codecs.trait import Traits
 
@@ -32,6 +32,7 @@ def find_faults(body: Body, traits: Traits, version: str) -> list[str]:
         *_in_tools(body),
         *_in_turns(body, traits),
         *_in_cache(body),
+        *(_in_newer_version(body) if is_newer(version) else ()),
     ]
 
 
@@ -131,6 +132,15 @@ def _in_turns(body: Body, traits: Traits) -> Iterator[str]:
                 yield f"tool result {result!r} answers no call of the message before it"
             wanted.discard(result)
         wanted = _calls(turn)
+
+
+def _in_newer_version(body: Body) -> Iterator[str]:
+    """What version 2026-10-21 no longer takes inside messages."""
+    for index, turn in enumerate(body["messages"]):
+        if turn["role"] == "assistant" and _blocks(turn, "document"):
+            yield f"messages: wire turn {index} is the assistant's and holds a document, which only a user's may"
+        if turn["role"] == "user" and any(block.get("citations") for block in _blocks(turn, "text")):
+            yield f"messages: wire turn {index} is the user's and holds a text with citations, which only an answer may"
 
 
 def _calls(turn: Body) -> set[str]:

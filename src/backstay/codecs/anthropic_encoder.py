@@ -33,7 +33,7 @@ from backstay.event import (
     UsageReport,
 )
 from backstay.fold import merge_usage
-from backstay.types import AnyPart, Reasoning, Refusal, Text, ToolCall, Usage
+from backstay.types import AnyPart, Reasoning, Refusal, Text, ToolCall, Unknown, Usage
 
 _encode = msgspec.json.encode
 
@@ -176,6 +176,9 @@ class AnthropicEncoder:
             return b""
         said = b""
         for block in write_content((part,)):
+            if isinstance(part, Unknown):
+                said += self._open(slot, block) + self._close(slot)
+                continue
             said += self._open(slot, _empty(block)) + self._fill(slot, block) + self._close(slot)
         return said
 

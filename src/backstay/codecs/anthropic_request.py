@@ -26,7 +26,7 @@ MIN_BUDGET: Final = 1024
 BUDGETS: Final = {"minimal": 1024, "low": 2048, "medium": 8192, "high": 16384, "xhigh": 24576, "max": 32000}
 """Thinking tokens by effort, for models that take a number. Ours: the API names only the minimum."""
 
-_SAMPLING_GONE_SINCE: Final = "2026-10-21"
+_NEWER: Final = "2026-10-21"
 _NEVER_TAKEN: Final = ("seed", "frequency_penalty", "presence_penalty", "logprobs")
 
 
@@ -223,7 +223,12 @@ def _refusal_of_default(request: Request, traits: Traits, version: str, body: di
 
 def has_sampling(traits: Traits, version: str) -> bool:
     """True when temperature, top_p and top_k exist for this model under this version ("2023-06-01", "vertex-2023-10-16")."""
-    return traits.sampling != "never" and version[-10:] < _SAMPLING_GONE_SINCE
+    return traits.sampling != "never" and not is_newer(version)
+
+
+def is_newer(version: str) -> bool:
+    """True for API version 2026-10-21 and later."""
+    return version[-10:] >= _NEWER
 
 
 def is_thinking(body: dict[str, Any]) -> bool:

@@ -8,7 +8,7 @@ reasoning effort for targets of any dialect, and is kept verbatim as well where 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -25,7 +25,6 @@ from backstay.types import (
     NamedTool,
     Request,
     ResponseFormat,
-    Role,
     Text,
     Tool,
     ToolChoice,
@@ -54,11 +53,12 @@ _NAMED: Final = frozenset(
         "anthropic_beta",
     }
 )
+_LEVELS: Final[tuple[Effort, ...]] = ("minimal", "low", "medium", "high", "xhigh", "max")
 _CHOICES: Final[dict[str, ToolChoice]] = {"auto": "auto", "any": "required", "none": "none"}
 
 
 class _Turn(msgspec.Struct):
-    role: Role
+    role: Literal["user", "assistant", "system"]
     content: str | list[Block]
 
 
@@ -173,8 +173,8 @@ def _read_reasoning(body: _Body, options: dict[str, Any]) -> Effort | None:
     """The effort that the body asks for; what it says beyond that goes to `options`."""
     config = {key: value for key, value in object_of(body.output_config).items() if key != "format"}
     thinking = object_of(body.thinking)
-    kind, level = thinking.get("type"), config.get("effort")
-    effort: Effort | None = level if level in BUDGETS else None
+    kind, level = thinking.get("type"), text_of(config.get("effort"))
+    effort = _level(level)
     if kind == "adaptive" and effort is not None and len(thinking) == len(config) == 1:
         return effort
     if kind == "disabled" and not config:
@@ -190,6 +190,10 @@ def _read_reasoning(body: _Body, options: dict[str, Any]) -> Effort | None:
     return effort or (_effort_of(thinking) if kind in ("enabled", "adaptive") else None)
 
 
+def _level(text: str) -> Effort | None:
+    return next((level for level in _LEVELS if level == text), None)
+
+
 def _is_our_budget(thinking: Block, body: _Body) -> bool:
     """True for a budget that an effort alone would give again."""
     budget, room = thinking.get("budget_tokens"), (body.max_tokens or 0) * 3 // 4
@@ -202,5 +206,4 @@ def _effort_of(thinking: Block) -> Effort:
     budget = thinking.get("budget_tokens")
     if not isinstance(budget, int) or budget < MIN_BUDGET:
         return "high"
-    known: list[Effort] = ["minimal", "low", "medium", "high", "xhigh", "max"]
-    return max((effort for effort in known if BUDGETS[effort] <= budget), key=BUDGETS.__getitem__)
+    return [level for level in _LEVELS if BUDGETS[level] <= budget][-1]

@@ -42,7 +42,7 @@ _FIRST: Final[Fields] = {
     "takes_strict": False,
     "takes_schema": False,
     "takes_system_turn": False,
-    "thinking": None,
+    "thinking": "none",
     "efforts": (),
 }
 _BUDGET: Final[Fields] = {**_FIRST, "thinking": "budget", "efforts": ("none", *_LEVELS)}

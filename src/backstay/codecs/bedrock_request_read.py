@@ -30,6 +30,7 @@ from backstay.types import (
 _NAMED: Final = frozenset(
     {"messages", "system", "inferenceConfig", "toolConfig", "outputConfig", "additionalModelRequestFields", "modelId"}
 )
+_LEVELS: Final[tuple[Effort, ...]] = ("minimal", "low", "medium", "high", "xhigh", "max")
 _CONFIG: Final = frozenset({"maxTokens", "temperature", "topP", "stopSequences"})
 
 
@@ -160,9 +161,9 @@ def _read_format(output: Wire) -> ResponseFormat | None:
 
 def _read_reasoning(fields: Wire, output: Wire, model: str, limit: int | None) -> Effort | None:
     """The effort asked for; what says no more than the effort is taken out of `fields` and `output`."""
-    thinking, level = object_of(fields.get("thinking")), output.get("effort")
+    thinking, level = object_of(fields.get("thinking")), text_of(output.get("effort"))
     way = traits(DIALECT, model).thinking
-    effort: Effort | None = level if level in BUDGETS else None
+    effort = next((each for each in _LEVELS if each == level), None)
     if thinking == {"type": "disabled"} and way is not None:
         del fields["thinking"]
         return "none"
@@ -173,11 +174,10 @@ def _read_reasoning(fields: Wire, output: Wire, model: str, limit: int | None) -
         del output["effort"]
         return effort
     budget = thinking.get("budget_tokens")
-    known: list[Effort] = ["minimal", "low", "medium", "high", "xhigh", "max"]
-    exact = next((each for each in known if BUDGETS[each] == budget), None)
+    exact = next((each for each in _LEVELS if BUDGETS[each] == budget), None)
     if exact and len(thinking) == 2 and way == "budget" and (limit is None or BUDGETS[exact] <= limit * 3 // 4):
         del fields["thinking"]
         return exact
     if isinstance(budget, int):
-        return [each for each in known if BUDGETS[each] <= max(budget, BUDGETS["minimal"])][-1]
+        return [each for each in _LEVELS if BUDGETS[each] <= max(budget, BUDGETS["minimal"])][-1]
     return None

@@ -78,8 +78,10 @@ def read_decoded(wire: Any) -> Response:
 
 def first_candidate(wire: Wire) -> Wire:
     """The first candidate, empty where there is none."""
-    candidates = items(wire.get("candidates"))
-    return candidates[0] if candidates else {}
+    candidates = wire.get("candidates")
+    if type(candidates) is list and candidates and type(candidates[0]) is dict:
+        return candidates[0]
+    return next(iter(items(candidates)), {})
 
 
 def finish_of(wire: Wire, candidate: Wire) -> str | None:

@@ -145,7 +145,7 @@ def _with_nullable(schema: Schema) -> Schema:
     """Types in capitals; null, in a list of types or among alternatives, becomes `nullable`."""
     kinds, nullable = schema.get("type"), False
     if isinstance(kinds, list):
-        others = [kind for kind in kinds if kind != "null"]
+        others = [kind for kind in kinds if isinstance(kind, str) and kind != "null"]
         nullable = len(others) < len(kinds)
         if len(others) == 1:
             schema = {**schema, "type": others[0].upper()}
@@ -156,10 +156,10 @@ def _with_nullable(schema: Schema) -> Schema:
         schema = {**schema, "type": kinds.upper()}
     branches = schema.get("anyOf")
     if isinstance(branches, list) and {"type": "NULL"} in branches:
-        others = [branch for branch in branches if branch != {"type": "NULL"}]
+        left = [branch for branch in branches if branch != {"type": "NULL"}]
         nullable = True
         rest = {key: value for key, value in schema.items() if key != "anyOf"}
-        schema = {**others[0], **rest} if len(others) == 1 else {**rest, "anyOf": others}
+        schema = {**left[0], **rest} if len(left) == 1 else {**rest, "anyOf": left}
     return {**schema, "nullable": True} if nullable else schema
 
 

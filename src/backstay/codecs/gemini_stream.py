@@ -28,6 +28,10 @@ from backstay.types import Reasoning, Text, ToolCall
 _MAX_FRAME: Final = 64 << 20
 """A picture comes as one frame of base64."""
 
+_PLAIN_CANDIDATE: Final = frozenset({"content", "index"})
+_PLAIN_TOP: Final = frozenset({"candidates", "usageMetadata", "modelVersion", "responseId", "createTime"})
+"""The fields of an object in the middle of a stream; one with others is looked at more closely."""
+
 _STEP: Final = re.compile(r"\.?([A-Za-z_$][\w$-]*)|\[(\d+)\]|\['([^']*)'\]")
 _MAX_ITEMS: Final = 10_000
 _decode = msgspec.json.Decoder().decode
@@ -128,15 +132,17 @@ class GeminiDecoder:
         candidate = first_candidate(wire)
         content = candidate.get("content")
         if type(content) is dict:
-            for part in items(content.get("parts")):
+            parts = content.get("parts")
+            for part in parts if type(parts) is list else items(parts):
                 self._on_part(part, events)
         usage = wire.get("usageMetadata") or wire.get("usage_metadata")
         if type(usage) is dict:
-            self._usage.update(usage)
+            self._usage = usage if len(usage) >= len(self._usage) else {**self._usage, **usage}
             if not self._has_usage and "promptTokenCount" in usage:
                 self._has_usage = True
                 events.append(UsageReport(read_usage(usage)))
-        self._on_rest(wire, candidate, events)
+        if not (candidate.keys() <= _PLAIN_CANDIDATE and wire.keys() <= _PLAIN_TOP):
+            self._on_rest(wire, candidate, events)
 
     def _on_start(self, wire: Wire, events: list[Event]) -> None:
         self._started = True
@@ -147,13 +153,18 @@ class GeminiDecoder:
         raw = finish_of(wire, candidate)
         if raw is not None:
             self._raw, self._last = raw, wire
-        if len(candidate) > 1 or "promptFeedback" in wire:
-            self._extra.update(extra_of(wire, candidate))
-            if "logprobsResult" in candidate:
-                events.append(LogprobsDelta(read_logprobs(candidate)))
+        self._extra.update(extra_of(wire, candidate))
+        logprobs = read_logprobs(candidate)
+        if logprobs:
+            events.append(LogprobsDelta(logprobs))
 
-    def _on_part(self, wire: Wire, events: list[Event]) -> None:
+    def _on_part(self, wire: Any, events: list[Event]) -> None:
+        if type(wire) is not dict:
+            return
         text = wire.get("text")
+        if len(wire) == 1 and self._kind is Text and text and type(text) is str:
+            events.append(TextDelta(text, self._slot))  # the ordinary case
+            return
         is_signed = "thoughtSignature" in wire or "thought_signature" in wire
         if type(text) is str and not is_signed:
             if text:
@@ -208,6 +219,8 @@ def _set_value(arguments: dict[str, Any], piece: Wire) -> None:
         for key, number, quoted in _STEP.findall(text_of(field(piece, "jsonPath")))
     ]
     steps = steps[1:] if steps[:1] == ["$"] else steps
+    if not steps:
+        return
     value = next((piece[key] for key in piece if key.endswith(("Value", "_value"))), None)
     if field(piece, "nullValue") is not None:
         value = None

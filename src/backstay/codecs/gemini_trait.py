@@ -10,7 +10,7 @@ from typing import Any, Final
 
 _DIALECTS: Final = ("gemini",)
 _ALL: Final = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
-_OLD: Final[dict[str, Any]] = {"efforts": (), "takes_json_schema": False}
+_OLD: Final[dict[str, Any]] = {"thinking": "none", "efforts": (), "takes_json_schema": False}
 
 _PATTERNS: Final[tuple[tuple[str, dict[str, Any]], ...]] = (
     ("*gemini-1*", _OLD),

@@ -261,7 +261,8 @@ def read_parts(wire: Wire, seed: str) -> tuple[AnyPart, ...]:
         parts.append(Reasoning(text=thinking))
     if content := text_of(wire.get("content")):
         parts.append(Text(text=content))
-    for picture in wire.get("images") or ():
+    pictures = wire.get("images")
+    for picture in pictures if isinstance(pictures, list) else ():
         data = from_base64(text_of(picture))
         if data is not None:
             parts.append(Image(data=data, media_type=sniff(data)))

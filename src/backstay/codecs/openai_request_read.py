@@ -103,7 +103,7 @@ def read_request(data: bytes, *, asks_usage: bool = True) -> Request:
 def _read_effort(options: Wire) -> str | None:
     """An effort from the `reasoning` object of OpenRouter, where nothing else stands in it."""
     reasoning = options.get("reasoning")
-    if isinstance(reasoning, dict) and set(reasoning) == {"effort"} and reasoning["effort"] in _EFFORTS:
+    if isinstance(reasoning, dict) and set(reasoning) == {"effort"} and text_of(reasoning["effort"]) in _EFFORTS:
         return str(options.pop("reasoning")["effort"])
     return None
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from backstay.codecs.lenient import keep, object_of, objects_of, read_json, rest_of, text_of, text_or_none
+from backstay.codecs.lenient import count_of, keep, object_of, objects_of, read_json, rest_of, text_of, text_or_none
 from backstay.codecs.openai_answer import (
     CHOICE_FIELDS,
     TOP_FIELDS,
@@ -88,7 +88,7 @@ class ChatDecoder:
         self._calls: list[CallSlot] = []
         self._keys: tuple[str, ...] | None = None
         self._choice_keys: tuple[str, ...] = ()
-        self._details: dict[tuple[str, Any, Any], DetailSlot] = {}
+        self._details: dict[tuple[str, int | None, str | None], DetailSlot] = {}
         self._audio: AudioSlot | None = None
         self._extra: dict[str, Any] = {}
         self._raw_reason: str | None = None
@@ -279,7 +279,7 @@ class ChatDecoder:
         if details:
             for item in objects_of(details):
                 part = read_detail(item)
-                key = (text_of(item.get("type")), item.get("index"), part.id if part.encrypted else None)
+                key = (text_of(item.get("type")), count_of(item.get("index")), part.id if part.encrypted else None)
                 slot = self._details.get(key)
                 if slot is None:
                     slot = self._details[key] = DetailSlot(self._open())

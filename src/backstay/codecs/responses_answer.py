@@ -179,9 +179,8 @@ def show(part: AnyPart) -> AnyPart:
 def write_item(item: Wire, number: int) -> Wire:
     """One item as it stands in an answer."""
     if item.get("role") == "assistant":
-        content = [
-            {"annotations": [], **piece} if piece["type"] == "output_text" else piece for piece in item["content"]
-        ]
+        pieces = objects_of(item.get("content"))
+        content = [{"annotations": [], **piece} if piece.get("type") == "output_text" else piece for piece in pieces]
         head = {"type": "message", "id": f"msg_{number}", "status": "completed"}
         return {**head, **item, "content": content}
     if item.get("type") == "function_call":

@@ -199,7 +199,7 @@ def read_request(data: bytes) -> Request:
     choice = _read_choice(body.tool_choice)
     wanted, text = _read_format(body.text or {})
     reasoning = dict(body.reasoning or {})
-    effort = reasoning.pop("effort", None) if reasoning.get("effort") in _EFFORTS else None
+    effort: Any = reasoning.pop("effort") if text_of(reasoning.get("effort")) in _EFFORTS else None
     include = [name for name in body.include or [] if name not in (ENCRYPTED, LOGPROBS)]
     kept: Wire = {
         "tools": foreign,

@@ -78,7 +78,7 @@ class ResponsesDecoder:
         self._built: dict[int, list[str]] = {}
         self._opened: dict[Any, list[int]] = {}
         self._done: set[Any] = set()
-        self._ids: set[Any] = set()
+        self._ids: set[str] = set()
         self._kinds: set[type] = set()
         self._summaries: dict[int, Any] = {}
         self._started = self._is_done = False
@@ -138,15 +138,15 @@ class ResponsesDecoder:
         event = read_json(payload)
         if not isinstance(event, dict):
             raise ProtocolError(f"an event is no object but a {type(event).__name__}")
-        kind = event.get("type")
-        handler = self._handlers.get(kind) if isinstance(kind, str) else None
+        kind = text_of(event.get("type"))
+        handler = self._handlers.get(kind)
         if handler is not None:
             handler(event, events)
         elif kind not in _QUIET:
             error = error_in_body(event)
             if error is not None:
                 raise error
-            events.append(UnknownEvent(text_of(kind), event))
+            events.append(UnknownEvent(kind, event))
 
     def _slot(self, event: Wire, content: int = 0) -> int:
         """The slot of an item's content part, by the part's index; indices need not begin at zero."""
@@ -164,7 +164,7 @@ class ResponsesDecoder:
 
     def _item_key(self, event: Wire) -> Any:
         index = event.get("output_index")
-        return text_of(event.get("item_id")) if index is None else index
+        return index if isinstance(index, int) else text_of(event.get("item_id"))
 
     def _content_slot(self, event: Wire) -> int:
         index = event.get("content_index")
@@ -227,7 +227,7 @@ class ResponsesDecoder:
         if key not in self._done:
             item = object_of(event.get("item"))
             self._done.add(key)
-            self._ids.add(item.get("id"))
+            self._ids.add(text_of(item.get("id")))
             self._close_item(item, event, events)
 
     def _close_item(self, item: Wire, event: Wire, events: list[Event]) -> None:
@@ -265,7 +265,7 @@ class ResponsesDecoder:
         if len(output) <= len(self._done):
             return
         for index, item in enumerate(output):
-            if index not in self._done and item.get("id") not in self._ids:
+            if index not in self._done and text_of(item.get("id")) not in self._ids:
                 self._close_item(item, {"output_index": index}, events)
 
     def _finish_of(self, answer: Wire, event: Wire) -> tuple[FinishReason | None, str | None]:

@@ -29,6 +29,10 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     `system_role`: the word for the system prompt, "none" where the model takes no system prompt at all. `thinking`: how
     reasoning is asked for where a dialect has several ways: "budget" (a number of tokens), "adaptive" (an effort), "either",
     "always" (adaptive, cannot be turned off), "none" (the model does not reason); None is unknown.
+
+    `takes_schema`: structured output by a schema; `takes_json_schema`: in JSON Schema, not only in the dialect's own schema
+    language; `takes_strict`: tools that are held to their schema. `takes_system_turn`: system messages among the others.
+    `needs_call_signature`: tool calls in the history must carry a signature.
     """
 
     sampling: Literal["always", "never", "unless_reasoning"] = "always"
