@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from backstay.client import Client, Streaming, create_client
     from backstay.config import load
     from backstay.errors import LLMError
-    from backstay.fold import fold
     from backstay.layers.retry import RetryPolicy
     from backstay.layers.retry_function import retry
     from backstay.offline.scripted import Scripted
@@ -46,7 +45,6 @@ _HOMES = {
     "client": ("Client", "Streaming", "create_client"),
     "config": ("load",),
     "errors": ("LLMError",),
-    "fold": ("fold",),
     "layers.retry": ("RetryPolicy",),
     "layers.retry_function": ("retry",),
     "offline.scripted": ("Scripted",),
@@ -104,7 +102,6 @@ __all__ = [
     "align",
     "assistant",
     "create_client",
-    "fold",
     "load",
     "parse",
     "retry",

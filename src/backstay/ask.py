@@ -117,7 +117,9 @@ def faults_of(request: Request) -> list[str]:
     if not request.messages:
         faults.append("messages: there are none; ask something")
     if request.max_output_tokens is not None and request.max_output_tokens < 1:
-        faults.append(f"max_output_tokens = {request.max_output_tokens}: must be 1 or more, or None for the model's own limit")
+        faults.append(
+            f"max_output_tokens = {request.max_output_tokens}: must be 1 or more, or None for the model's own limit"
+        )
     if request.temperature is not None and not 0 <= request.temperature <= 2:
         faults.append(f"temperature = {request.temperature}: must lie between 0 and 2")
     if request.top_p is not None and not 0 < request.top_p <= 1:

@@ -108,9 +108,9 @@ class Client:
         return (
             Check(target, self.usage.catalog),
             Retry(retry_policy_of(self._loaded), world=self._world, budget=self._budget, target=target),
-            Timeout(timeouts_of(self._loaded)),
-            Bookkeeping(self.usage, world=self._world, target=target),
             *self._telemetry("attempt", target),
+            Bookkeeping(self.usage, world=self._world, target=target),
+            Timeout(timeouts_of(self._loaded)),
         )
 
     def _telemetry(self, level: Any, target: str) -> tuple[Layer, ...]:

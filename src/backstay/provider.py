@@ -7,7 +7,7 @@ raised from the call, where retry and failover see it. After that point every fa
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 import msgspec
 
@@ -54,14 +54,26 @@ class Provider:
             body = b""
         finally:
             await raw.aclose()
-        return self._target.codec.decode_error(raw.status, raw.headers, body)
+        return self._scrubbed(self._target.codec.decode_error(raw.status, raw.headers, body))
+
+    def _scrubbed(self, error: LLMError) -> LLMError:
+        """The error without our key in it, should the provider have quoted it."""
+        clean = self._target.scrub(error.message)
+        if clean != error.message:
+            error.message = clean
+            error.args = (clean, *error.args[1:])
+        return error
 
     async def _whole(self, raw: RawResponse) -> Response:
         try:
             body = await raw.read()
         finally:
             await raw.aclose()
-        return self._target.codec.decode(body)
+        try:
+            return self._target.codec.decode(body)
+        except LLMError as error:
+            self._scrubbed(error)
+            raise
 
     def _finish(self, response: Response, raw: RawResponse, http: HTTPRequest, started: float) -> Response:
         return msgspec.structs.replace(
@@ -76,11 +88,13 @@ class Provider:
         chunks = aiter(raw)
         try:
             head, is_open = await _read_ahead(decoder, chunks)
-        except BaseException:
+        except BaseException as error:
             await raw.aclose()
+            if isinstance(error, LLMError):
+                self._scrubbed(error)
             raise
         first = self._clock.monotonic() - started
-        rest = _batches(decoder, chunks) if is_open else _nothing()
+        rest = _batches(decoder, chunks, self._scrubbed) if is_open else _nothing()
         reply = Reply(rest, head=head, close=raw.aclose)
 
         def amend(response: Response) -> Response:
@@ -105,7 +119,9 @@ async def _read_ahead(decoder: Decoder, chunks: AsyncIterator[bytes]) -> tuple[l
     return head, False
 
 
-async def _batches(decoder: Decoder, chunks: AsyncIterator[bytes]) -> AsyncIterator[Sequence[Event]]:
+async def _batches(
+    decoder: Decoder, chunks: AsyncIterator[bytes], scrub: Callable[[LLMError], LLMError]
+) -> AsyncIterator[Sequence[Event]]:
     """The rest of a committed stream; whatever breaks it is a StreamInterrupted."""
     try:
         async for chunk in chunks:
@@ -116,7 +132,7 @@ async def _batches(decoder: Decoder, chunks: AsyncIterator[bytes]) -> AsyncItera
     except StreamInterrupted:
         raise
     except LLMError as error:
-        raise StreamInterrupted(f"the stream broke after its first content: {error}") from error
+        raise StreamInterrupted(f"the stream broke after its first content: {scrub(error)}") from error
 
 
 async def _nothing() -> AsyncIterator[Sequence[Event]]:

@@ -27,6 +27,14 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
         """ "provider:model"."""
         return f"{self.provider}:{self.model}"
 
+    def scrub(self, text: str) -> str:
+        """`text` without this target's keys: providers quote a key that they refuse in the message that refuses it."""
+        for value in self.headers.values():
+            if isinstance(value, Secret):
+                plain = value.reveal()
+                text = text.replace(plain, "***").replace(plain.rpartition(" ")[2], "***")
+        return text
+
     def address(self, http: HTTPRequest) -> HTTPRequest:
         """`http` with the absolute URL of this target, and its headers (the key among them)."""
         return msgspec.structs.replace(

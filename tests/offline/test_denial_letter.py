@@ -1,4 +1,4 @@
-"""Denial letters in thirty-six layouts, of our own invention: what is printed is read, what is not printed is absent.
+"""Denial letters in some forty layouts, of our own invention: what is printed is read, what is not printed is absent.
 
 The truth of each letter names fields in short; a field that it maps to null must not be answered.
 """
@@ -42,7 +42,11 @@ PATHS = {
     "phone": "contact.phone",
     "fax": "contact.fax",
 }
-TYPES = {"procedures": {"CPT", "HCPCS"}, "diagnoses": {"ICD-10-CM", "ICD-10-PCS"}, "reasons": {"CARC", "RARC", "internal"}}
+TYPES = {
+    "procedures": {"CPT", "HCPCS"},
+    "diagnoses": {"ICD-10-CM", "ICD-10-PCS"},
+    "reasons": {"CARC", "RARC", "internal"},
+}
 
 
 def letter(name: str) -> str:

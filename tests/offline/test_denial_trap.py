@@ -243,7 +243,11 @@ def test_shape_is_complete_without_any_fact() -> None:
     ]
 
 
-@given(st.text(alphabet=st.sampled_from("aA1 0:-/.,$|#\n\t\f\u200b()Date of service CPT Member ID CO-50 99213"), max_size=400))
+@given(
+    st.text(
+        alphabet=st.sampled_from("aA1 0:-/.,$|#\n\t\f\u200b()Date of service CPT Member ID CO-50 99213"), max_size=400
+    )
+)
 def test_any_text_is_read(text: str) -> None:
     """No text makes the reader raise, and evidence always lies inside it."""
     for finding in read_denial(text).fields.values():

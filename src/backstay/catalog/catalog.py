@@ -1,30 +1,30 @@
 """Catalog: the models that are known, found by the name under which they are called.
 
-The rows ship with the package as dated data, and a file of the user's own may add to them and override them. Nothing is fetched.
-A name is matched as its provider means it: exactly, or by the clauses of its row ("starts with claude-sonnet-5"). A fine-tuned
-model has the limits of its base, but no price, because a guess of a price is a wrong bill.
+The rows ship with the package as dated data, and a file of the user's own may add to them and override them (`catalog.own`).
+Nothing is fetched. A name is matched as its provider means it: exactly, or by the clauses of its row ("starts with
+claude-sonnet-5"). A fine-tuned model, and a dated one that no row names, has the limits of its base, but no price, because a
+guess of a price is a wrong bill.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import gzip
-import re
-import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from backstay.catalog.alias import ALIASES, FREE
+from backstay.catalog.alias import ALIASES, FREE, NOT_FREE
+from backstay.catalog.match import equals_of, forms_of, is_tuned_row, matches, snapshot_base, tuned_base
 from backstay.catalog.model import Model, Period, Rate, Rates
+from backstay.catalog.own import read_own
 from backstay.catalog.price import estimate, price
-from backstay.errors import ConfigurationError
 from backstay.types import Cost, Usage
 
 DATA = "data/models.json.gz"
-FINE_TUNED = re.compile(r"ft:(?P<base>[^:]+):")
+REMEMBERED = 10_000
 NOTHING = Rates(input=Rate(0), output=Rate(0))
 
 
@@ -36,6 +36,29 @@ class Shipped(msgspec.Struct, frozen=True, kw_only=True):
     models: list[Model]
 
 
+class _Shelf:
+    """One provider's rows, in the order in which they are asked. The first that takes a name has it."""
+
+    def __init__(self, rows: Iterable[Model]) -> None:
+        self._named: dict[str, tuple[int, Model]] = {}
+        self._asked: list[tuple[int, Model]] = []
+        for place, row in enumerate(rows):
+            names = [] if row.matches is None else equals_of(row.matches)
+            if names is None:
+                self._asked.append((place, row))
+            for name in (row.id.lower(), *(names or ())):
+                self._named.setdefault(name.lower(), (place, row))
+
+    def find(self, name: str) -> Model | None:
+        place, found = self._named.get(name, (None, None))
+        for other, row in self._asked:
+            if place is not None and other > place:
+                break
+            if row.matches is not None and matches(row.matches, name):
+                return row
+        return found
+
+
 class Catalog:
     """A set of models. Immutable; the answers to `find` are remembered."""
 
@@ -45,37 +68,56 @@ class Catalog:
         self._models: dict[str, list[Model]] = {}
         for model in models:
             self._models.setdefault(model.provider, []).append(model)
+        self._shelves: dict[str, _Shelf] = {}
         self._found: dict[tuple[str, str], Model | None] = {}
 
     @classmethod
     def load(cls, user_file: str | Path | None = None) -> Catalog:
         """The shipped rows, those of `user_file` (TOML or JSON: a list `models`) before them.
 
-        Raises ConfigurationError naming the file and the row that is wrong.
+        Raises ConfigurationError naming the file and each row that is wrong.
         """
         data = resources.files("backstay.catalog").joinpath(DATA).read_bytes()
         shipped = msgspec.json.decode(gzip.decompress(data), type=Shipped)
-        own = read_models(Path(user_file)) if user_file is not None else []
+        catalog = cls(shipped.models, date=shipped.date, sources=shipped.sources)
+        if user_file is None:
+            return catalog
+        own = read_own(Path(user_file), catalog.find)
         return cls([*own, *shipped.models], date=shipped.date, sources=shipped.sources)
 
     def find(self, provider: str, model: str) -> Model | None:
         """The model that `provider` knows as `model`; None where the catalogue has no row for it."""
         key = (provider, model)
         if key not in self._found:
-            if len(self._found) > 10_000:
+            if len(self._found) >= REMEMBERED:
                 self._found.clear()
             self._found[key] = self._find(provider, model)
         return self._found[key]
 
     def _find(self, provider: str, name: str) -> Model | None:
-        if provider in FREE:
+        base = tuned_base(name)
+        for form in forms_of(name):
+            found = self._look_up(provider, form)
+            if found is not None and (base is None or is_tuned_row(found.id) or found.id.lower() == form):
+                return found
+        if provider in FREE and not name.lower().endswith(NOT_FREE):
             return Model(provider=provider, id=name, name=name, periods=(Period(rates=NOTHING),), source=FREE[provider])
-        tuned = FINE_TUNED.match(name)
-        wanted = (tuned["base"] if tuned else name).lower()
+        return self._limits_of_base(provider, name, base or snapshot_base(name))
+
+    def _look_up(self, provider: str, name: str) -> Model | None:
         for place in (provider, *ALIASES.get(provider, ())):
-            for model in self._models.get(place, ()):
-                if wanted == model.id.lower() or (model.matches is not None and matches(model.matches, wanted)):
-                    return msgspec.structs.replace(model, id=name, periods=(), batch=()) if tuned else model
+            if place not in self._shelves:
+                self._shelves[place] = _Shelf(self._models.get(place, ()))
+            if (found := self._shelves[place].find(name)) is not None:
+                return found
+        return None
+
+    def _limits_of_base(self, provider: str, name: str, base: str | None) -> Model | None:
+        while base is not None:
+            for form in forms_of(base):
+                if (found := self._look_up(provider, form)) is not None:
+                    return msgspec.structs.replace(found, id=name, matches=None, periods=(), batch=(), base=found.id)
+            base = snapshot_base(base)
         return None
 
     def models(self, provider: str | None = None) -> Iterator[Model]:
@@ -92,83 +134,15 @@ class Catalog:
             if all(word in hay for word in words):
                 yield model
 
-    def price(self, provider: str, model: str, usage: Usage) -> Cost | None:
-        """What `usage` cost; None where the model, its price or the tokens are unknown."""
+    def price(
+        self, provider: str, model: str, usage: Usage, *, at: dt.datetime | None = None, is_batch: bool = False
+    ) -> Cost | None:
+        """What `usage` cost at `at`; None where the model, its price or the tokens are unknown."""
         found = self.find(provider, model)
-        return None if found is None else price(found, usage)
+        return None if found is None else price(found, usage, at=at, is_batch=is_batch)
 
-    def estimate(self, model: Model, input_tokens: int, output_tokens: int) -> Cost | None:
+    def estimate(
+        self, model: Model, input_tokens: int, output_tokens: int, *, at: dt.datetime | None = None
+    ) -> Cost | None:
         """The most that a request of at most these tokens can cost; None where the price is unknown."""
-        return estimate(model, input_tokens, output_tokens)
-
-
-_TESTS: dict[str, Callable[[str, Any], bool]] = {
-    "equals": lambda name, value: name == value,
-    "starts": lambda name, value: name.startswith(value),
-    "ends": lambda name, value: name.endswith(value),
-    "contains": lambda name, value: value in name,
-    "regex": lambda name, value: re.search(value, name) is not None,
-    "or": lambda name, value: any(matches(clause, name) for clause in value),
-    "and": lambda name, value: all(matches(clause, name) for clause in value),
-}
-
-
-def matches(clause: list[Any], name: str) -> bool:
-    """Whether `name` (lower case) fulfils a clause: [test, value], with nested clauses as the value of "or" and "and"."""
-    test, value = clause
-    return _TESTS[test](name, value)
-
-
-class _Own(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
-    """A row as a user writes it: prices in US dollars per million tokens."""
-
-    provider: str
-    id: str
-    name: str = ""
-    context_window: int | None = None
-    max_output_tokens: int | None = None
-    input: float | str | None = None
-    output: float | str | None = None
-    cache_read: float | str | None = None
-    cache_write: float | str | None = None
-    has_tools: bool | None = None
-    has_vision: bool | None = None
-    has_json_schema: bool | None = None
-    has_reasoning: bool | None = None
-
-
-def read_models(path: Path) -> list[Model]:
-    """The models of a user's file. Raises ConfigurationError with its name, the row and the remedy."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        data = tomllib.loads(text) if path.suffix == ".toml" else msgspec.json.decode(text)
-        return [_model(row, path) for row in msgspec.convert(data["models"], list[_Own], strict=False)]
-    except OSError as error:
-        raise ConfigurationError(f"catalog {path}: cannot be read ({error.strerror})") from error
-    except KeyError as error:
-        raise ConfigurationError(
-            f"catalog {path}: has no list of models: write [[models]] with provider and id"
-        ) from error
-    except (tomllib.TOMLDecodeError, msgspec.DecodeError, msgspec.ValidationError, TypeError) as error:
-        raise ConfigurationError(f"catalog {path}: {error}") from error
-
-
-def _model(row: _Own, path: Path) -> Model:
-    facts = msgspec.structs.asdict(row)
-    prices = {name: facts.pop(name) for name in ("input", "output", "cache_read", "cache_write")}
-    rates: dict[str, Any] = {name: Rate(dollars_to_rate(value)) for name, value in prices.items() if value is not None}
-    periods = (Period(rates=Rates(**rates)),) if rates else ()
-    return Model(**facts, periods=periods, source=str(path))
-
-
-def dollars_to_rate(dollars: float | str) -> int:
-    """Nano-dollars per million tokens from US dollars per million tokens. Raises ConfigurationError below a nano-dollar."""
-    from decimal import Decimal, InvalidOperation
-
-    try:
-        nano = Decimal(str(dollars)).scaleb(9)
-    except InvalidOperation as error:
-        raise ConfigurationError(f"price {dollars!r}: is no number of US dollars per million tokens") from error
-    if nano != nano.to_integral_value() or nano < 0:
-        raise ConfigurationError(f"price {dollars!r}: must be 0 or more, in steps of a nano-dollar per million tokens")
-    return int(nano)
+        return estimate(model, input_tokens, output_tokens, at=at)

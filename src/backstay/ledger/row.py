@@ -11,6 +11,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+MOST = 2**63 - 1
+"""The greatest integer that a database holds."""
+
 State: TypeAlias = Literal["reserved", "posted", "voided", "unknown"]
 Ending: TypeAlias = Literal["complete", "failed", "dropped"]
 
@@ -30,9 +33,15 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
     cost_nano_usd: int | None = None
     price_id: str = ""
 
+    def __post_init__(self) -> None:
+        check_figures(self)
+
 
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
-    """How an attempt ended and what it cost. Times in seconds; None is unknown, which is not zero."""
+    """How an attempt ended and what it cost. Times in seconds; None is unknown, which is not zero.
+
+    Raises ValueError for a figure that cannot be: less than nothing, not finite, or beyond 2**63 - 1.
+    """
 
     attempt_id: str
     settled_ns: int
@@ -45,14 +54,40 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int | None = None
     cache_read_tokens: int | None = None
     cache_write_tokens: int | None = None
+    cache_write_1h_tokens: int | None = None
     reasoning_tokens: int | None = None
+    input_audio_tokens: int | None = None
+    output_audio_tokens: int | None = None
     cost_nano_usd: int | None = None
     is_estimate: bool = False
     price_id: str = ""
     latency: float | None = None
     time_to_first_token: float | None = None
+    is_cached: bool = False
     is_degraded: bool = False
+    is_recovered: bool = False
     is_replayed: bool = False
+
+    def __post_init__(self) -> None:
+        check_figures(self)
+
+
+def check_figures(entry: Reservation | Settlement) -> None:
+    """Raise ValueError when a figure of `entry` cannot be, so that no sum is made of it."""
+    for name in _FIGURES[type(entry)]:
+        figure = getattr(entry, name)
+        if figure is not None and not 0 <= figure <= MOST:  # NaN fails every comparison
+            raise ValueError(f"{name} of attempt {entry.attempt_id} is {figure}; it must be from 0 to 2**63 - 1")
+
+
+_FIGURES = {
+    kind: tuple(
+        name
+        for name in kind.__struct_fields__
+        if name.endswith(("_tokens", "_nano_usd", "_ns")) or name in ("number", "latency", "time_to_first_token")
+    )
+    for kind in (Reservation, Settlement)
+}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,21 +114,30 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: int | None
     cache_read_tokens: int | None
     cache_write_tokens: int | None
+    cache_write_1h_tokens: int | None
     reasoning_tokens: int | None
+    input_audio_tokens: int | None
+    output_audio_tokens: int | None
     cost_nano_usd: int | None
     is_estimate: bool
     price_id: str
     latency: float | None
     time_to_first_token: float | None
+    is_cached: bool
     is_degraded: bool
+    is_recovered: bool
     is_replayed: bool
+
+
+FLAGS = ("is_cached", "is_degraded", "is_recovered", "is_replayed")
+"""How an answer came about; all False until it is there."""
 
 
 def reserved_row(entry: Reservation, owner: str) -> Row:
     """The row that a reservation makes."""
     empty = dict.fromkeys(Row.__struct_fields__)
     facts = {**empty, **msgspec.structs.asdict(entry), "owner": owner, "state": "reserved", "is_estimate": True}
-    return Row(**{**facts, "is_degraded": False, "is_replayed": False})
+    return Row(**{**facts, **dict.fromkeys(FLAGS, False)})
 
 
 def settled_row(row: Row, entry: Settlement) -> Row:

@@ -61,6 +61,8 @@ _DESCRIBED = re.compile(r"(?<!\w)[a-z]{3,}[,:]?\s$")
 # Letters of Medicare contract numbers (`H1234`, `S5678`), which also begin HCPCS codes.
 _PLAN_LETTERS = "HRSE"
 _BESIDE = re.compile(r"\)?\s*(?:[:=]|-(?=\s))\s*(?P<value>[A-Z\"'(][^\n\t;]{5,160}?)\s*(?=\s{2,}|$)")
+_ONLY_CODES = re.compile(r"(?:\b[A-V]?\d{4,5}[FTU]?\b(?:-\w\w\b)?(?:\s*(?:,|;|/|and|&)\s*(?:and )?)?)+")
+_LONG_LIST = 60
 _MAX_CARC = 320
 
 
@@ -162,13 +164,23 @@ def _procedure_context(letter: Letter, start: int, end: int) -> tuple[float, str
         return 0.0, ""
     if _is_claim_line(letter, row, start, end):
         return 0.95, "claim line"
-    if re.search(r"[a-z]{3,}\s+\($" if is_numeric else r"\w\s+\($", before) and text[end : end + 1] == ")":
+    if _is_parenthesis(letter, start, end):
         return 0.88, "in parentheses"
     if not is_numeric and text[start] not in _PLAN_LETTERS and _DESCRIBED.search(before):
         return 0.8, "after its description"
     if not before and re.match(r"(?:-\w\w)?\s*[-:]\s+[A-Za-z]{3}", text[end : end + 12]):
         return 0.85, "before its description"
     return 0.0, ""
+
+
+def _is_parenthesis(letter: Letter, start: int, end: int) -> bool:
+    """Whether a code stands in parentheses that hold only codes, after words: "infusion (J1745, 96413)"."""
+    opening = letter.text.rfind("(", max(0, start - _LONG_LIST), start)
+    closing = letter.text.find(")", end, end + _LONG_LIST)
+    if opening < 0 or closing < 0 or not _ONLY_CODES.fullmatch(letter.text, opening + 1, closing):
+        return False
+    words = letter.text[max(0, opening - 20) : opening]
+    return re.search(r"[a-z]{3,}\s+$" if letter.text[start].isdigit() else r"\w\s+$", words) is not None
 
 
 def _is_claim_line(letter: Letter, row: int, start: int, end: int) -> bool:

@@ -82,7 +82,7 @@ _SERVICE_LABELS = labels(
 _SERVICE_PROSE = re.compile(
     r"\b(?:services?|procedure|treatment|surgery|visit|care|test|scan|imaging|stay|admission|admitted|therapy|equipment|item|drug|"
     r"provided|performed|rendered|received|dispensed|furnished|delivered|seen|scheduled)\b[^.\n]{0,70}?"
-    r"\b(?:on|dated|from|beginning|of|for)\s+(?:or about )?$|"
+    r"\b(?:on|dated|from|starting|beginning|of|for)\s+(?:or about )?$|"
     r"\b(?:performed|provided|rendered|received|furnished|dispensed|admitted|incurred)\s+$",
     re.I,
 )
@@ -92,11 +92,15 @@ _NOT_SERVICE = re.compile(
     r"deadline|revised|in effect|policy|bulletin|birth)\b",
     re.I,
 )
+_STARTS = re.compile(r"\b(?:starting|beginning|to begin|(?:scheduled|planned) for)(?: on)?\s+$", re.I)
+_COVERAGE = re.compile(r"\b(?:coverage|policy|plan|benefits?|eligib\w+)\b", re.I)
 _FILLER = re.compile(
     r"(?:(?:from|on|of|as of|beginning)\s+)?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)[a-z]*\.?,?\s+)?", re.I
 )
 _RANGE = re.compile(r"\s*(?:-|to|through|thru|until)\s*$", re.I)
 _BESIDE = 40
+_CODE = r"(?<![\w-])(?:\d{5}|[A-V]\d{4}|\d{4}[FTU])(?![\w-])"
+_LINE_ITEM = re.compile(rf"{_CODE}|\$\s?\d")
 _HEAD_ROWS = 18
 _SALUTATION = re.compile(r"(?mi:^[ ]*(?:dear\b|to whom))")
 
@@ -229,15 +233,16 @@ def _service_finding(
 
 
 def _claim_lines(letter: Letter) -> list[DateMention]:
-    """Dates of table rows that also hold a code or an amount in a cell of its own."""
+    """The first date of each table row that also holds a code or an amount: a cell of its own, or followed by the code."""
     found = []
-    for row in letter.rows:
-        here = [m for m in letter.dates if row.start <= m.start < row.end]
+    for row, cells in zip(letter.rows, letter.cells, strict=True):
+        here = [mention for mention in letter.dates if row.start <= mention.start < row.end]
         if not here:
             continue
-        rest = letter.text[here[0].end : row.end]
-        is_first = not re.search(r"[A-Za-z]{5,}", letter.text[row.start : here[0].start].replace("Line", ""))
-        if is_first and re.search(r"(?<![\w-])(?:\d{5}|[A-V]\d{4}|\d{4}[FTU])(?![\w-])|\$\s?\d", rest):
+        rest = letter.text[here[-1].end : row.end] if len(here) == 2 else letter.text[here[0].end : row.end]
+        is_cell = len(cells) > 1 and any(cell.start == here[0].start and cell.end <= here[-1].end for cell in cells)
+        leads = re.fullmatch(r"(?:line )?\d{0,3}[.:)]?\s*", letter.text[row.start : here[0].start], re.I) is not None
+        if (is_cell and _LINE_ITEM.search(rest)) or (leads and re.match(rf"\s*{_CODE}", rest)):
             found.append(here[0])
     return found
 
@@ -246,8 +251,9 @@ def _service_prose(letter: Letter) -> list[DateMention]:
     found = []
     for mention in letter.dates:
         start, _ = letter.sentence(mention.start)
-        before = letter.text[max(start, mention.start - 120) : mention.start]
-        if _SERVICE_PROSE.search(before.replace("\n", " ")) and not _NOT_SERVICE.search(before.replace("\n", " ")):
+        before = " ".join(letter.text[max(start, mention.start - 120) : mention.start].split()) + " "
+        is_told = _SERVICE_PROSE.search(before) and not _NOT_SERVICE.search(before)
+        if is_told or (_STARTS.search(before) and not _COVERAGE.search(before[-_BESIDE:])):
             found.append(mention)
     return found[:1]
 

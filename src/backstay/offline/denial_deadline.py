@@ -51,7 +51,7 @@ _DECISION_APPEALED = re.compile(
     re.I,
 )
 _PLAN_ANSWERS = re.compile(
-    r"\b(?:we (?:will|must|have|shall|are required)|(?:plan|company|reviewer) (?:will|must|shall)|"
+    r"\b(?:we (?:will|must|have|shall|are required)(?! (?:receive|get)\b)|(?:plan|company|reviewer) (?:will|must|shall)|"
     r"you will (?:receive|get|be notified)|(?:decision|response|answer|determination|resol\w+|decided|acknowledg\w+|notif\w+|"
     r"complet\w+|respond\w*)\b[^.]{0,40}\bwithin|will be (?:made|decided|completed|sent)|takes? up to|let you know)\b",
     re.I,
@@ -62,6 +62,7 @@ _OUTSIDE = re.compile(
     re.I,
 )
 _SECOND_LEVEL = re.compile(r"\b(?:second[- ]level|level 2|level two|second appeal)\b", re.I)
+_CLAUSE_BREAK = re.compile(r";|\n\n|,\s+(?:or|and|but)\s")
 _LIMITS = re.compile(r"\b(?:within|have|in|than|to|until|after)\s+\(?$|:\s*$", re.I)
 _OTHER_TIME = re.compile(
     r"\b(?:peer[- ]to[- ]peer|additional (?:information|documentation)|timely filing|filing limit|claims? must be|supply|"
@@ -184,10 +185,10 @@ def _days_score(letter: Letter, match: re.Match[str]) -> int:
 
 
 def _clause(sentence: str, at: int) -> str:
-    """The part of a sentence around a place that a semicolon or a line of a list delimits."""
-    start = max(sentence.rfind(";", 0, at), sentence.rfind("\n\n", 0, at)) + 1
-    end = sentence.find(";", at)
-    return " ".join(sentence[start : end if end >= 0 else len(sentence)].split())
+    """The part of a sentence around a place, between semicolons and before or after ", or"."""
+    start = max((match.end() for match in _CLAUSE_BREAK.finditer(sentence, 0, at)), default=0)
+    stop = _CLAUSE_BREAK.search(sentence, at)
+    return " ".join(sentence[start : stop.start() if stop else len(sentence)].split())
 
 
 def _count(match: re.Match[str]) -> int:

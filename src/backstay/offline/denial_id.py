@@ -13,7 +13,7 @@ import msgspec
 from backstay.offline.denial_layout import Conflict, Hit, Letter, Reading, absent, bare, labels
 from backstay.offline.finding import Finding
 
-_TOKEN = r"(?=[A-Za-z*/-]{0,12}\d)[A-Za-z0-9*][A-Za-z0-9*]*(?:[-/.][A-Za-z0-9*]+)*"
+_TOKEN = r"(?=[A-Za-z*/-]{0,24}\d)[A-Za-z0-9*][A-Za-z0-9*]*(?:[-/.][A-Za-z0-9*]+)*"
 # A printed number may be set in groups: `XYZ 123 456 789`, `W1234 56789 01`.
 _GROUPED = rf"(?:[A-Z]{{1,4}} (?=\d))?{_TOKEN}(?: (?=[A-Z]?\d)[A-Z]?\d{{2,}}(?![\w/.-]|\s+[a-z]))*"
 _IDENTIFIER = re.compile(rf"(?P<value>{_GROUPED})(?![\w@/])")

@@ -151,6 +151,8 @@ def _is_value(letter: Letter, path: str, hit: Hit) -> bool:
     """Whether the label begins its cell (prose mentions do not count) and the value suits the field."""
     cell = next((c for c in letter.cells[letter.row_at(hit.label_start)] if c.start <= hit.label_start < c.end), None)
     before = letter.text[cell.start : hit.label_start] if cell else ""
+    if before.strip() and hit.place != "same":
+        return False
     if re.search(r"[a-z]", before) and not re.search(r"(?:[:;,\d)]|[A-Z]\w+)\s*$", before):
         return False
     value = letter.text[hit.start : hit.end]

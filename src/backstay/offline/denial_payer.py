@@ -39,7 +39,8 @@ _LABEL = labels(
 )
 _NAME = r"(?P<value>(?:the )?[A-Z][\w&'-]*(?: (?:(?:St|Mt|Ft)\.|[A-Z&][\w&'-]*|of|and|the|for)){0,7})"
 _DECIDES = r"(?:has |have )?(?:denied|determined|decided|reviewed|completed|received|cannot|is unable|will not)"
-_ADDRESSED = r"(?:(?:[Ww]rite|[Aa]ppeals?|[Mm]ail(?: appeals)?|[Ss]end)(?: it| them)? ?(?:to:?|:)|[Cc]ontact|[Cc]all|for choosing)"
+_SENT = r"(?:[Ww]rite|[Aa]ppeals?|[Mm]ail(?: appeals)?|[Ss]end)"
+_ADDRESSED = rf"(?:{_SENT}(?: it| them)? ?(?:to:?|:)|[Cc]ontact|[Cc]all|for choosing)"
 _PROSE: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ("on behalf of", re.compile(rf"\bon behalf of (?:your (?:health )?plan,? )?{_NAME}"), 4.0),
     ("underwritten by", re.compile(rf"\b(?:underwritten|insured|issued|offered) by:? {_NAME}"), 2.0),

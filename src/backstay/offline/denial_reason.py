@@ -44,6 +44,7 @@ _VERB = re.compile(
     r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|den(?:y|ied|ies)|determined|found)\b.*\s\w+.*\s\w+",
     re.I,
 )
+_PREDICATE = re.compile(r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|denied|denies|rejected)\b", re.I)
 _NOT_STATEMENT = re.compile(r"(?:if|you (?:may|have)|to appeal)\b", re.I)
 _SOURCE = (
     r"(?:Section|Sec\.|Article|Exclusion|Clinical (?:Policy|Guideline)(?: Bulletin)?|(?:Medical|Coverage|Payment|Reimbursement) "
@@ -53,10 +54,13 @@ _POLICY_SECTION = re.compile(
     rf"\b{_SOURCE}(?: No\.?| Number| #)?:? ?(?P<id>[A-Z]{{0,5}}[-.]?\d[\w.-]*(?:\([a-z0-9]+\))*)(?<![.,])"
 )
 _APPEAL_WORD = re.compile(r"\bappeal|reconsideration|redetermination", re.I)
-_APPEAL_START = re.compile(
-    r"\byou (?:have|may|can)\b|\byour right|\bto (?:file |request )?(?:an )?appeal|\bhow to (?:file|appeal)|"
-    r"\bif you (?:disagree|do not agree|don't agree|think)|\byour (?:internal )?appeal must|\b(?:send|mail|submit) your",
+_APPEAL_STEPS = re.compile(
+    r"\byou (?:may|can|must)\b|\byou have (?:\d|until|the right)|\bto (?:file |request )?(?:an )?appeal|\bhow to (?:file|appeal)|"
+    r"\byour (?:internal )?appeal must|\b(?:send|mail|submit) your",
     re.I,
+)
+_APPEAL_RIGHT = re.compile(
+    r"\byour right|\bif you (?:disagree|do not agree|don't agree|think)|\bappeals? (?:must|should)", re.I
 )
 _APPEAL_STEP = re.compile(
     r"\bappeal|reconsideration|redetermination|\breview\b|\b(?:send|submit|mail|fax|include|attach|write)\b", re.I
@@ -97,7 +101,7 @@ def _statement(letter: Letter) -> Finding:
     for begin, end in _sentences(letter):
         start = _body(letter, begin, end)
         sentence = " ".join(letter.text[start:end].split())
-        if not _DENIES.search(sentence) or not _VERB.search(sentence) or _NOT_STATEMENT.match(sentence):
+        if not _DENIES.search(sentence) or not _PREDICATE.search(sentence) or _NOT_STATEMENT.match(sentence):
             continue
         score = 2 if _BECAUSE.search(sentence) else 1
         if best is None or score > best[0]:
@@ -127,9 +131,22 @@ def _reason(letter: Letter, statement: Finding) -> Finding:
         if found is not None:
             return _clause(letter, *found) or letter.quote(*found, 0.9, "reason heading")
     if statement.start is None or statement.end is None:
-        return absent("no reason is stated")
-    whole = letter.quote(statement.start, statement.end, 0.75, "denying sentence")
-    return _clause(letter, statement.start, statement.end) or whole
+        return _kind_sentence(letter, 0) or absent("no reason is stated")
+    return (
+        _clause(letter, statement.start, statement.end)
+        or _kind_sentence(letter, statement.end)
+        or letter.quote(statement.start, statement.end, 0.75, "denying sentence")
+    )
+
+
+def _kind_sentence(letter: Letter, after: int) -> Finding | None:
+    """The first sentence after the denying one that speaks of a known kind of denial."""
+    for start, end in _sentences(letter):
+        body = _body(letter, start, end)
+        sentence = letter.text[body:end]
+        if start >= after and _VERB.search(sentence) and not _APPEAL_WORD.search(sentence) and name_kinds(sentence):
+            return letter.quote(body, end, 0.7, "sentence of a kind")
+    return None
 
 
 def _paragraph(letter: Letter, start: int) -> tuple[int, int] | None:
@@ -175,16 +192,22 @@ def _policy_section(letter: Letter, reason: Finding, statement: Finding) -> Find
 
 def _appeal(letter: Letter) -> Finding:
     """The paragraph that tells how to appeal: from the first sentence that does to the last of its block that speaks of it."""
-    begin = last = None
-    for start, end in _sentences(letter):
-        sentence = letter.text[start:end]
-        if begin is None or last is None:
-            if _APPEAL_WORD.search(sentence) and _APPEAL_START.search(sentence):
-                begin, last = _body(letter, start, end), end
-        elif re.search(r"\n[ \t]*\n|\f", letter.text[last:start] + letter.text[max(0, start - 2) : start]):
+    sentences = _sentences(letter)
+    for starts in (_APPEAL_STEPS, _APPEAL_RIGHT):
+        for rank, (start, end) in enumerate(sentences):
+            sentence = letter.text[start:end]
+            if _APPEAL_WORD.search(sentence) and starts.search(sentence):
+                last = _last_step(letter, sentences[rank:])
+                return letter.quote(_body(letter, start, end), last, 0.85, "appeal paragraph")
+    return absent("the letter does not tell how to appeal")
+
+
+def _last_step(letter: Letter, sentences: list[tuple[int, int]]) -> int:
+    """The end of the last sentence, in the block that the first begins, that speaks of appealing."""
+    last = sentences[0][1]
+    for start, end in sentences[1:]:
+        if re.search(r"\n[ \t]*\n|\f", letter.text[last:start] + letter.text[max(0, start - 2) : start]):
             break
-        elif _APPEAL_STEP.search(sentence):
+        if _APPEAL_STEP.search(letter.text, start, end):
             last = end
-    if begin is None or last is None:
-        return absent("the letter does not tell how to appeal")
-    return letter.quote(begin, last, 0.85, "appeal paragraph")
+    return last

@@ -69,9 +69,10 @@ _SIGN_OFF = re.compile(
     r"(?mi:^[ ]*(?:sincerely|respectfully|(?:kind |best |warm )?regards|(?:very truly )?yours(?: truly)?)\b)"
 )
 _CLOSE = re.compile(
-    r"(?mi:^[^\n]*(?:if you have (?:any )?(?:further )?questions|(?:on|of) your (?:member )?id card|please (?:call|contact)|questions\?|"
-    r"independent review organization|contact (?:member|customer) services?|enclosures?\b|^[ ]*cc:)[^\n]*$)"
+    r"(?mi:^[^\n]*(?:if you have (?:any )?(?:further )?questions|(?:on|of) your (?:member )?id card|please (?:call|contact)|"
+    r"questions\?|independent review organization|contact (?:member|customer) services?|enclosures?\b|^[ ]*cc:)[^\n]*$)"
 )
+
 # After the words of parting: the rest of their line, room for a hand, and the lines of the name.
 _SIGNATURE = re.compile(r"[^\n]*(?:\n[ ]*)*(?:\n?[ ]*\S[^\n]*){0,5}")
 _AFTERWORD_LINES = 2
@@ -137,6 +138,8 @@ def _blank_instructions(text: str) -> tuple[str, list[str]]:
     for kind, pattern in _INSTRUCTIONS:
         for match in pattern.finditer(text):
             start, end = _sentence(text, match.end() - 1)
+            if ":" in text[start : match.start()]:
+                start = match.start()
             if kind == "role":
                 start, end = match.start(), _line_end(text, end)
             spans.setdefault((start, end), kind)

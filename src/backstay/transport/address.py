@@ -1,14 +1,17 @@
 """Address: where a request goes, and the bytes of its head.
 
 Names and values are checked before anything is sent, because a line break in a header value is another header. A `Secret` is
-revealed here, where the bytes are made, and nowhere else.
+revealed in `write_head`, where the bytes are made, and nowhere else: no error is raised from a frame that has seen it.
+
+Source: RFC 9110 section 5 (fields), RFC 9112 section 3 (request line).
 """
 
 from __future__ import annotations
 
-import base64
 import re
-from urllib.parse import unquote, urlsplit
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -16,11 +19,29 @@ from backstay.errors import ConfigurationError, InvalidRequest
 from backstay.secret import Secret
 from backstay.wire import HTTPRequest
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_UNSAFE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_UNSAFE_TARGET = re.compile(r"[\x00-\x20\x7f]")
-OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "te", "trailer", "upgrade"})
-METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+_is_name = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+").fullmatch
+_is_value = re.compile(r"[\t\x20-\x7e\x80-\xff]*").fullmatch
+_is_host = re.compile(r"[0-9A-Za-z._-]+|[0-9A-Fa-f:.]+(%[0-9A-Za-z._-]+)?").fullmatch
+_has_unsafe = re.compile(r"[\x00-\x20\x7f]").search
+_user = re.compile(r"//[^/?#]*@")
+
+OURS: Final = frozenset(
+    {"host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade"}
+)
+"""Headers that belong to the connection: setting them could make two requests of one."""
+
+METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+
+Headers = Mapping[str, str | Secret]
+
+
+class Head:
+    """A request's head: bytes that hold a key, in an object whose repr does not show them (tracebacks print locals)."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,84 +58,88 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
         return self.scheme == "https"
 
     @property
+    def bracketed(self) -> str:
+        """The host as it stands in a URL: an IPv6 address in brackets."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
     def peer(self) -> str:
         """ "host:port"."""
-        return f"{self.host}:{self.port}"
+        return f"{self.bracketed}:{self.port}"
 
 
 def parse_url(url: str) -> tuple[Address, str]:
     """The origin and the request target (path with query) of an absolute URL.
 
-    Raises ConfigurationError for another scheme than http and https, a missing host, or a user name in the URL.
+    Raises ConfigurationError for another scheme than http and https, a missing host, or a user name in the URL, and
+    InvalidRequest for a path that could not be sent as it is.
     """
+    shown = repr(_user.sub("//***@", url.partition("?")[0]))
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"base_url: {url.partition('?')[0]!r} is no URL ({error})") from error
+    except ValueError:
+        raise ConfigurationError(f"base_url: {shown} is no URL: look at its host and port") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(
-            f"base_url: {url.partition('?')[0]!r} must begin with http:// or https:// and name a host"
-        )
+        raise ConfigurationError(f"base_url: {shown} must begin with http:// or https:// and name a host")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("base_url: holds a user name or password; put the key where keys belong")
-    host = parts.hostname
-    shown = f"[{host}]" if ":" in host else host
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    if _UNSAFE_TARGET.search(target) or not target.isascii():
+    if _has_unsafe(url) or not target.isascii():
         raise InvalidRequest(
             "the request's path holds a space, a control character or a letter outside ASCII: quote it"
         )
+    host = _host(parts, shown)
+    bracketed = f"[{host}]" if ":" in host else host
     address = Address(
         scheme=parts.scheme,
         host=host,
         port=port or (443 if parts.scheme == "https" else 80),
-        authority=f"{shown}:{port}" if port else shown,
+        authority=f"{bracketed}:{port}" if port else bracketed,
     )
     return address, target
 
 
-class Proxy(msgspec.Struct, frozen=True, kw_only=True):
-    """An HTTP proxy: its address, and its authorization where its URL had a user name."""
-
-    address: Address
-    authorization: Secret | None = None
-
-
-def parse_proxy(url: str) -> Proxy:
-    """The Proxy at `url` ("http://user:password@host:port"). Raises ConfigurationError for other kinds, without the URL."""
-    parts = urlsplit(url)
-    if parts.scheme != "http" or not parts.hostname:
-        raise ConfigurationError("transport.proxy: only http:// proxies are supported (they tunnel https too)")
-    address = Address(
-        scheme="http", host=parts.hostname, port=parts.port or 80, authority=f"{parts.hostname}:{parts.port or 80}"
-    )
-    if parts.username is None:
-        return Proxy(address=address)
-    pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-    return Proxy(address=address, authorization=Secret("Basic " + base64.b64encode(pair).decode()))
+def _host(parts: SplitResult, shown: str) -> str:
+    host = parts.hostname or ""
+    if not host.isascii():
+        try:
+            host = host.encode("idna").decode("ascii")
+        except UnicodeError:
+            host = ""
+    if not _is_host(host):
+        raise ConfigurationError(f"base_url: {shown} names no host that can be looked up")
+    return host
 
 
-def write_head(request: HTTPRequest, target: str, authority: str, extra: dict[str, str | Secret]) -> bytes:
-    """The request's head as bytes. Raises InvalidRequest naming every header or method that could not be sent as it is."""
-    faults = (
-        [] if request.method in METHODS else [f"method {request.method!r}: must be one of {', '.join(sorted(METHODS))}"]
-    )
-    lines = [f"{request.method} {target} HTTP/1.1\r\nhost: {authority}\r\n"]
-    for name, value in (*extra.items(), *request.headers.items()):
-        text = value.reveal() if isinstance(value, Secret) else value
-        if not _TOKEN.match(name) or name.lower() in OURS:
-            faults.append(f"header {name!r}: not a name that may be set")
-        elif _UNSAFE.search(text):
-            faults.append(f"header {name!r}: its value holds a line break or another control character")
-        else:
-            lines.append(f"{name}: {text}\r\n")
+def write_head(request: HTTPRequest, target: str, authority: str, extra: Headers) -> Head:
+    """The request's head. `extra` headers give way to the request's own.
+
+    Raises InvalidRequest naming every header or method that could not be sent as it is, without its value.
+    """
+    faults = _faults(request)
     if faults:
         raise InvalidRequest(*faults)
+    own = request.headers
+    lines = [f"{request.method} {target} HTTP/1.1\r\nhost: {authority}\r\n"]
+    for name, value in extra.items():
+        if name not in own:
+            lines.append(f"{name}: {value.reveal() if isinstance(value, Secret) else value}\r\n")
+    for name, value in own.items():
+        lines.append(f"{name}: {value.reveal() if isinstance(value, Secret) else value}\r\n")
     if request.body or request.method != "GET":
         lines.append(f"content-length: {len(request.body)}\r\n")
     lines.append("\r\n")
-    try:
-        return "".join(lines).encode("latin-1")
-    except UnicodeEncodeError as error:
-        raise InvalidRequest("a header value holds a letter outside Latin-1") from error.with_traceback(None)
+    return Head("".join(lines).encode("latin-1"))
+
+
+def _faults(request: HTTPRequest) -> list[str]:
+    faults = []
+    if request.method not in METHODS:
+        faults.append(f"method {request.method!r}: must be one of {', '.join(sorted(METHODS))}")
+    for name, value in request.headers.items():
+        if not _is_name(name) or name.lower() in OURS:
+            faults.append(f"header {name!r}: not a name that may be set")
+        elif type(value) is str and not _is_value(value):  # a Secret was checked when it was made
+            faults.append(f"header {name!r}: its value holds a line break, a control character or no Latin-1 letter")
+    return faults

@@ -1,305 +1,345 @@
-"""Connection: one HTTP/1.1 connection as an asyncio protocol over llhttp (`httptools`).
+"""Connection: one HTTP/1.1 connection as an asyncio protocol over llhttp (`httptools`); one exchange at a time.
 
-It carries one exchange at a time. The parser's callbacks fill a head and a bounded buffer of body chunks; a consumer takes them
-out. When the buffer is full the socket is no longer read, so a slow consumer slows the provider and not the memory. All time
-limits of an exchange share one timer that is re-armed only when it fires.
+The socket is read into one buffer that all connections of a loop share, because llhttp copies what it keeps before the read
+returns. When the consumer is slow and HIGH_WATER bytes wait, the socket is no longer read, so that the provider slows down and
+the memory does not grow. All time limits share one timer, which is set again only when it fires: an exchange of a few
+milliseconds on a kept connection sets none.
 
-Whatever goes wrong becomes one LLMError, kept in `_error` and raised to whoever waits or asks next; the socket is closed at once.
+Every fault becomes one LLMError in the inbox, and the socket is closed at once. A connection returns to its pool only after a
+whole answer, a whole request, and not one byte more.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import select
+from math import inf
+from typing import Any, Protocol
 
 import httptools
+import msgspec
 
 from backstay.errors import LLMError, ProtocolError, ReadFailed, TimedOut
-from backstay.transport.inflate import Inflater, inflater_for
+from backstay.transport.address import Head
+from backstay.transport.inbox import Inbox
 
-HIGH_WATER, LOW_WATER = 1 << 18, 1 << 16
-"""Bytes of undelivered body at which reading from the socket stops and goes on."""
+HIGH_WATER, LOW_WATER = 1 << 17, 1 << 15
+"""Bytes of undelivered body at which reading from the socket stops, and goes on."""
 
+JOIN_BYTES = 1 << 16
+"""Up to here head and body are copied together and leave in one system call."""
 
-class Bounds:
-    """What an answer may grow to: bytes of its head, bytes of its decompressed body."""
-
-    __slots__ = ("body", "head")
-
-    def __init__(self, *, head: int, body: int) -> None:
-        self.head = head
-        self.body = body
+TRUSTED_IDLE = 0.1
+"""Seconds of idleness after which a kept connection's socket is asked whether it was closed, before it is used again."""
 
 
-class Connection(asyncio.Protocol):
-    """One connection; `exchange` begins an exchange, `chunk` gives body bytes until None, `close` ends it."""
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Bytes that an answer may grow to: its head (and any stretch without body), and its decompressed body."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, bounds: Bounds, peer: str) -> None:
-        self._loop = loop
-        self._bounds = bounds
-        self.peer = peer
-        self.transport: Any = None
-        self.idle_since = 0.0
-        self.exchanges = 0
-        self._is_lost = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._is_busy = False
-        self._reset()
+    head: int
+    body: int
 
-    def _reset(self) -> None:
-        self.status = 0
-        self.headers: dict[str, str] = {}
-        self._parser = httptools.HttpResponseParser(self)
-        self._error: LLMError | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._chunks: list[bytes] = []
-        self._buffered = self._received = self._head_bytes = self._header_bytes = 0
-        self._has_head = self._is_complete = self._is_paused = self._has_length = False
-        self._keeps_alive = True
-        self._inflater: Inflater | None = None
-        self._phase = "first_event"
-        self._between: float | None = None
-        self._total: float | None = None
-        self._limit: float | None = None
-        self._since = 0.0
 
-    # asyncio.Protocol
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one exchange: seconds until the first body byte, seconds between two reads, and the instant when all ends."""
 
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
+    first: float = inf
+    between: float = inf
+    end: float = inf
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._is_lost = True
-        if self._is_busy and not self._is_complete:
-            self._end_of_stream(exc)
 
-    def eof_received(self) -> bool:
-        if self._is_busy and not self._is_complete:
-            self._end_of_stream(None)
-        self._is_lost = True
-        return False
+class Owner(Protocol):
+    """Who keeps connections: the pool."""
 
-    def data_received(self, data: bytes) -> None:
-        if not self._is_busy or self._is_complete:
-            self.abort()  # bytes that nobody asked for: whatever they are, the next answer must not begin with them
-            return
-        if self._error is not None:
-            return
-        if not self._has_head:
-            self._head_bytes += len(data)
-        self._since = self._loop.time()
-        try:
-            self._parser.feed_data(data)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._on_garbage(error)
-            return
-        if not self._has_head and self._head_bytes > self._bounds.head:
-            self._fail(ProtocolError(f"{self.peer} sent more than {self._bounds.head} bytes of headers"))
-        self._wake()
+    def take_back(self, connection: Connection) -> None:
+        """The exchange ended cleanly; the connection can carry another one."""
 
-    def _on_garbage(self, error: Exception) -> None:
-        """The parser gave up; after a whole answer that only means that this connection is of no further use."""
-        if self._is_complete:
-            self.abort()
-            self._wake()
-            return
-        cause = error.__context__ if isinstance(error.__context__, LLMError) else None
-        self._fail(cause or ProtocolError(f"{self.peer} does not speak HTTP/1.1: {error}"))
+    def forget(self, connection: Connection) -> None:
+        """The connection is closed."""
 
-    def _end_of_stream(self, exc: Exception | None) -> None:
-        if self._has_head and not self._has_length and exc is None and self._error is None:
-            self._keeps_alive = False
-            self._complete()
-            self._wake()
-            return
-        where = "after its headers" if self._has_head else "before it answered"
-        if self._received:
-            where = f"inside its answer, after {self._received} bytes"
-        reason = f": {type(exc).__name__}" if exc is not None else ""
-        self._fail(ReadFailed(f"{self.peer} closed the connection {where}{reason}"))
 
-    # httptools callbacks
+class Connection(asyncio.BufferedProtocol):
+    """One connection. `start` begins an exchange, `drop` ends it early; `key` and `idle_since` are the pool's own notes."""
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._is_complete:
-            self._keeps_alive = False
-            return
-        self._header_bytes += len(name) + len(value)
-        if self._header_bytes > self._bounds.head:
-            raise ProtocolError(f"{self.peer} sent more than {self._bounds.head} bytes of headers")
-        if self._has_head:
-            return  # a trailer
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
-        known = self.headers.get(key)
-        self.headers[key] = text if known is None else f"{known}, {text}"
-
-    def on_headers_complete(self) -> None:
-        status = self._parser.get_status_code()
-        if self._is_complete:
-            self._keeps_alive = False
-            return
-        if 100 <= status < 200:
-            self.headers = {}
-            return
-        self.status = status
-        self._has_length = (
-            "content-length" in self.headers
-            or "chunked" in self.headers.get("transfer-encoding", "").lower()
-            or status in (204, 304)
-        )
-        self._has_head = True
-        self._inflater = inflater_for(self.headers.get("content-encoding", ""))
-
-    def on_body(self, data: bytes) -> None:
-        if self._is_complete:
-            return
-        if self._inflater is not None:
-            data = self._inflater.feed(data)
-        if not data:
-            return
-        self._phase = "between_events"
-        self._received += len(data)
-        if self._received > self._bounds.body:
-            raise ProtocolError(f"{self.peer} sent more than {self._bounds.body} bytes in one answer")
-        self._chunks.append(data)
-        self._buffered += len(data)
-        if self._buffered > HIGH_WATER and not self._is_paused:
-            self._is_paused = True
-            self.transport.pause_reading()
-
-    def on_message_complete(self) -> None:
-        if self._has_head and not self._is_complete:
-            self._keeps_alive = self._keeps_alive and self._parser.should_keep_alive()
-            self._complete()
-
-    def _complete(self) -> None:
-        if self._inflater is not None and self._received:
-            self._inflater.finish()
-        self._is_complete = True
-        self._disarm()
-
-    # the consumer's side
-
-    @property
-    def is_usable(self) -> bool:
-        """True while another exchange may begin on it."""
-        return (
-            not self._is_lost and not self._is_busy and self.transport is not None and not self.transport.is_closing()
-        )
-
-    async def exchange(
-        self, request: bytes, *, first: float | None, between: float | None, deadline: float | None
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, owner: Owner, peer: str, *, scratch: memoryview, bounds: Bounds
     ) -> None:
-        """Send `request` and wait for the answer's head. `first` and `deadline` are instants, `between` is seconds."""
-        self._reset()
-        self._is_busy = True
-        self.exchanges += 1
-        self._limit, self._between, self._total = first, between, deadline
-        self._since = self._loop.time()
-        self.transport.write(request)
-        self._arm()
-        try:
-            while not self._has_head:
-                await self._wait()
-        except BaseException:
-            self.abort()
-            raise
+        self._loop = loop
+        self._owner = owner
+        self._peer = peer
+        self._scratch = scratch
+        self._bounds = bounds
+        self._parser: Any = httptools.HttpResponseParser(self)
+        self._transport: Any = None
+        self._inbox: Inbox | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._limits = Limits()
+        self._limit = inf
+        self._unsent = 0
+        self._quiet = 0
+        self._is_head_only = self._is_interim = self._is_lost = False
+        self._is_paused = self._is_reusable = self._is_uploading = False
+        self.key: Any = None
+        self.idle_since = 0.0
 
-    async def chunk(self) -> bytes | None:
-        """The body bytes that have arrived, or None at the end of the body. Raises what broke it."""
-        while not self._chunks:
-            if self._error is not None:
-                raise self._error
-            if self._is_complete:
-                return None
-            self._since = self._loop.time()
-            try:
-                await self._wait()
-            except BaseException:
-                self.abort()
-                raise
-        data = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        self._chunks.clear()
-        self._buffered = 0
-        if self._is_paused:
+    def start(self, head: Head, body: bytes, limits: Limits, *, is_head_only: bool = False) -> Inbox:
+        """Write the request; the inbox where its answer arrives."""
+        inbox = self._inbox = Inbox(self._loop, self._peer, self._bounds.body)
+        self._limits = limits
+        self._is_head_only = is_head_only
+        self._quiet = 0
+        if len(body) <= JOIN_BYTES:
+            self._transport.write(head.data + body)
+        else:
+            self._transport.write(head.data)
+            self._transport.write(body)
+        if self._is_uploading:
+            self._unsent = self._transport.get_write_buffer_size()
+        self._arm(self._loop.time() + limits.first)
+        return inbox
+
+    def is_usable(self, now: float) -> bool:
+        """True when the connection can carry another exchange, as far as can be known from this side."""
+        if self._is_lost or self._transport.is_closing():
+            return False
+        return now - self.idle_since < TRUSTED_IDLE or not _is_readable(self._transport)
+
+    def drop(self, inbox: Inbox, error: LLMError) -> None:
+        """End the exchange of `inbox` with `error` and close the socket at once. Nothing happens if it has ended."""
+        if self._inbox is inbox:
+            self._fail(error)
+
+    def cut(self, reason: str) -> None:
+        """Close the socket at once; an exchange under way fails."""
+        self._fail(ReadFailed(f"{self._peer}: the answer was cut off: {reason}"))
+
+    def abandon(self, inbox: Inbox) -> None:
+        """As `drop`, for an answer that was lost without being closed; called from a finalizer, so from any thread."""
+        if not self._loop.is_closed():
+            error = ReadFailed(f"{self._peer}: the answer was lost before its end: it was never closed")
+            self._loop.call_soon_threadsafe(self.drop, inbox, error)
+
+    def resume(self, inbox: Inbox) -> None:
+        """Read the socket again after bytes were taken out of `inbox`, or when all of them are wanted."""
+        if self._is_paused and self._inbox is inbox and (inbox.waiting <= LOW_WATER or inbox.gather is not None):
             self._is_paused = False
-            if not self._is_lost:
-                self.transport.resume_reading()
-        return data
-
-    def release(self) -> bool:
-        """End the exchange; True when the connection can carry another one, else it is closed."""
-        is_clean = self._is_complete and self._keeps_alive and self._error is None
-        self._disarm()
-        self._is_busy = False
-        if is_clean and self.is_usable:
-            self.idle_since = self._loop.time()
-            return True
-        self.abort()
-        return False
+            self._transport.resume_reading()
+            self._arm(self._loop.time() + self._limits.between)
 
     def abort(self) -> None:
         """Close the socket at once. Idempotent."""
-        self._disarm()
         self._is_lost = True
-        if self.transport is not None:
-            self.transport.abort()
-
-    async def _wait(self) -> None:
-        if self._error is not None:
-            raise self._error
-        self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-        if self._error is not None and not self._chunks:
-            raise self._error
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _fail(self, error: LLMError) -> None:
-        if self._error is None:
-            self._error = error
-        self._is_complete = False
-        self.abort()
-        self._wake()
-
-    # time
-
-    def _next_limit(self) -> tuple[float, str] | None:
-        """The instant of the earliest limit that holds now, and its name."""
-        if self._phase == "first_event":
-            limit = self._limit
-        elif self._between is None or (self._chunks and self._is_paused):
-            limit = None
-        else:
-            limit = self._since + self._between
-        if self._total is not None and (limit is None or self._total <= limit):
-            return self._total, "total"
-        return None if limit is None else (limit, self._phase)
-
-    def _arm(self) -> None:
-        """One timer at most. While no limit holds (a paused reader), it looks again when the last limit would have passed."""
-        upcoming = self._next_limit()
-        if upcoming is not None:
-            self._timer = self._loop.call_at(upcoming[0], self._check)
-        elif self._between is not None:
-            self._timer = self._loop.call_later(self._between, self._check)
-
-    def _check(self) -> None:
-        self._timer = None
-        upcoming = self._next_limit()
-        if upcoming is not None and upcoming[0] <= self._loop.time() and not self._chunks:
-            self._fail(TimedOut(f"{self.peer} sent nothing in time ({upcoming[1]})", phase=upcoming[1], sent=True))
-        elif upcoming is not None and upcoming[0] <= self._loop.time():
-            self._timer = self._loop.call_later(self._between or 1.0, self._check)
-        else:
-            self._arm()
-
-    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    # asyncio.BufferedProtocol
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+        # So that `resume_writing` says when the request is out. Not 0: asyncio's TLS would call an empty buffer full.
+        transport.set_write_buffer_limits(high=1, low=0)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._scratch
+
+    def buffer_updated(self, nbytes: int) -> None:
+        inbox = self._inbox
+        if inbox is None:
+            self.abort()  # bytes that nobody asked for: the next answer must not begin with them
+            return
+        self._quiet += nbytes
+        try:
+            self._parser.feed_data(self._scratch[:nbytes])
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._on_garbage(error)
+        if self._inbox is None:
+            self._settle()
+        elif self._quiet > self._bounds.head:
+            self._fail(ProtocolError(f"{self._peer} sent more than {self._bounds.head} bytes of headers"))
+        elif inbox.has_body:
+            self._on_progress(inbox)
+
+    def pause_writing(self) -> None:
+        self._is_uploading = True
+
+    def resume_writing(self) -> None:
+        self._is_uploading = False
+        if self._inbox is not None and not self._inbox.has_body:
+            self._arm(self._loop.time() + self._limits.first)
+
+    def eof_received(self) -> None:
+        inbox = self._inbox
+        if inbox is not None and inbox.has_head and not inbox.has_length():
+            self._complete(is_reusable=False)
+        self._on_end(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._on_end(exc)
+        self._is_lost = True
+        self._parser = None  # it holds this object's methods: a cycle
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._owner.forget(self)
+
+    # httptools callbacks
+
+    def on_message_begin(self) -> None:
+        if self._inbox is None:
+            self._is_reusable = False  # more bytes than the answer
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        inbox = self._inbox
+        if inbox is None or inbox.has_head:  # a trailer
+            return
+        try:
+            inbox.put_field(name, value)
+        except ProtocolError as error:
+            self._fail(error)
+
+    def on_headers_complete(self) -> None:
+        inbox = self._inbox
+        if inbox is None:
+            return
+        status = self._parser.get_status_code()
+        self._is_interim = 100 <= status < 200
+        if status == 101:
+            self._fail(ProtocolError(f"{self._peer} switches protocols (101), which nobody asked for"))
+        elif self._is_interim:
+            inbox.drop_fields()
+        else:
+            self._on_head(inbox, status)
+
+    def on_body(self, data: bytes) -> None:
+        self._quiet = 0
+        inbox = self._inbox
+        if inbox is None:
+            return
+        try:
+            inbox.put(data)
+        except ProtocolError as error:
+            self._fail(error)
+
+    def on_message_complete(self) -> None:
+        if self._inbox is not None and not self._is_interim:
+            self._complete(is_reusable=self._parser.should_keep_alive())
+
+    # one exchange
+
+    def _on_head(self, inbox: Inbox, status: int) -> None:
+        try:
+            inbox.open(status)
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        if self._is_head_only:
+            self._complete(is_reusable=False)  # llhttp cannot be told that an answer to HEAD has no body
+        inbox.wake()
+
+    def _on_progress(self, inbox: Inbox) -> None:
+        if inbox.waiting > HIGH_WATER and inbox.gather is None and not self._is_paused:
+            self._is_paused = True
+            self._transport.pause_reading()
+            self._limit = self._limits.end  # the consumer's time now, not the provider's
+        else:
+            self._arm(self._loop.time() + self._limits.between)
+        inbox.wake()
+
+    def _on_garbage(self, error: Exception) -> None:
+        """The parser gave up; after a whole answer that only means that this connection is of no further use."""
+        self._is_reusable = False
+        if self._inbox is not None:
+            self._fail(ProtocolError(f"{self._peer} does not speak HTTP/1.1: {error}"))
+
+    def _on_end(self, exc: Exception | None) -> None:
+        """The connection ended; an exchange that is still under way ends with it. A body without a length is whole only after
+        an end that the other side announced (`eof_received`): over TLS anybody on the way can cut the rest.
+        """
+        inbox = self._inbox
+        if inbox is None:
+            return
+        where = "before it answered" if not inbox.has_head else f"inside its answer, after {inbox.received} bytes"
+        reason = f" ({type(exc).__name__})" if exc is not None else ""
+        self._fail(ReadFailed(f"{self._peer} closed the connection {where}{reason}"))
+
+    def _complete(self, *, is_reusable: bool) -> None:
+        inbox = self._inbox
+        if inbox is None:
+            return
+        try:
+            inbox.end()
+        except ProtocolError as error:
+            self._fail(error)
+            return
+        self._inbox = None
+        self._is_reusable = is_reusable and not self._is_uploading
+        inbox.wake()
+
+    def _settle(self) -> None:
+        """After the read that ended an exchange."""
+        if self._is_paused:
+            self._is_paused = False
+            self._transport.resume_reading()
+        if self._is_reusable and not self._is_lost:
+            self._is_reusable = False
+            self._owner.take_back(self)
+        else:
+            self.abort()
+
+    def _fail(self, error: LLMError) -> None:
+        inbox, self._inbox = self._inbox, None
+        self._is_reusable = False
+        self.abort()
+        if inbox is not None:
+            inbox.fail(error)
+
+    # time
+
+    def _arm(self, limit: float) -> None:
+        """The exchange ends at `limit`, or at its last instant if that is earlier, unless this is called again before."""
+        self._limit = limit = min(limit, self._limits.end)
+        timer = self._timer
+        if limit < inf and (timer is None or timer.when() > limit):
+            if timer is not None:
+                timer.cancel()
+            self._timer = self._loop.call_at(limit, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        inbox = self._inbox
+        if inbox is None:
+            return
+        now = self._loop.time()
+        if self._is_uploading and not inbox.has_body and now < self._limits.end:
+            unsent = self._transport.get_write_buffer_size()
+            if unsent < self._unsent:  # slow, but it moves
+                self._unsent = unsent
+                self._limit = now + self._limits.first
+        if now < self._limit:
+            self._arm(self._limit)
+            return
+        self._fail(self._overdue(inbox, now))
+
+    def _overdue(self, inbox: Inbox, now: float) -> TimedOut:
+        if now >= self._limits.end:
+            return TimedOut(f"{self._peer}: the time for the whole call is over", phase="total", sent=True)
+        if not inbox.has_body:
+            reason = f"no answer within {self._limits.first:g} s"
+            return TimedOut(f"{self._peer}: {reason}", phase="first_event", sent=True)
+        reason = f"nothing more within {self._limits.between:g} s, after {inbox.received} bytes"
+        return TimedOut(f"{self._peer}: {reason}", phase="between_events", sent=True)
+
+
+def _is_readable(transport: Any) -> bool:
+    """True when the socket has something to say. On an idle connection that is its end, or garbage; both spoil it."""
+    socket = transport.get_extra_info("socket")
+    if socket is None or socket.fileno() < 0:
+        return False
+    if hasattr(select, "poll"):
+        poll = select.poll()
+        poll.register(socket.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+    return bool(select.select([socket.fileno()], [], [], 0)[0])

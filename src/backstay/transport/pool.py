@@ -1,164 +1,220 @@
 """Pool: the connections of one event loop, by origin, opened when needed and kept while they are good.
 
-An idle connection is used again, the youngest first, unless it was closed by the other side or is older than its keep-alive. The
-time to wait for a free place counts as connect time. Opening maps what can go wrong to `ConnectFailed` and to
-`TimedOut(phase="connect")`: in both nothing was sent.
+An idle connection is used again, the youngest first, unless the other side closed it or it is older than its keep-alive; a sweep
+closes those that nobody uses. Busy and idle ones together never pass the pool's size, nor those of one host its share. Whoever
+finds no place waits in line, first come, first served for its host, and that wait counts as connect time: nothing was sent.
 """
 
 from __future__ import annotations
 
 import asyncio
-import socket
-import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
+from math import inf
+
+import msgspec
 
 from backstay.errors import ConnectFailed, TimedOut
-from backstay.transport.address import Address, Proxy
+from backstay.transport.address import Address
 from backstay.transport.connection import Bounds, Connection
 
-HAPPY_EYEBALLS = 0.25
-"""Seconds until the next address family is tried as well (RFC 8305 section 8)."""
+READ_BYTES = 1 << 16
+"""The buffer that all connections of a loop share; a busier socket is read again at once."""
 
-TUNNEL_HEAD = 1 << 14
+Open = Callable[[Address, Callable[[], Connection]], Awaitable[Connection]]
+
+
+class PoolSize(msgspec.Struct, frozen=True, kw_only=True):
+    """Connections in all and to one host, and the seconds for which an idle one is kept."""
+
+    total: int
+    per_host: int
+    keep_alive: float
 
 
 class Pool:
-    """Connections of the running loop; one per loop, because sockets and futures belong to their loop."""
+    """Connections of the running loop; one pool per loop, because sockets and futures belong to their loop."""
 
-    def __init__(
-        self, *, tls: ssl.SSLContext, proxy: Proxy | None, bounds: Bounds, keep_alive: float, max_connections: int
-    ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._tls = tls
-        self._proxy = proxy
+    def __init__(self, *, bounds: Bounds, size: PoolSize) -> None:
+        self.loop = asyncio.get_running_loop()
         self._bounds = bounds
-        self._keep_alive = keep_alive
-        self._places = asyncio.Semaphore(max_connections)
+        self._size = size
+        self._scratch = memoryview(bytearray(READ_BYTES))
         self._idle: dict[Address, deque[Connection]] = {}
-        self._busy: set[Connection] = set()
+        self._idle_count = 0
+        self._taken: dict[Address, int] = {}
+        self._taken_count = 0
+        self._line: deque[tuple[Address, asyncio.Future[None]]] = deque()
+        self._open: dict[Connection, bool] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._empty: asyncio.Future[None] | None = None
         self._is_closed = False
 
-    async def acquire(self, address: Address, *, timeout: float | None, deadline: float | None) -> Connection:
-        """A connection to `address`, idle before or new. `timeout` and `deadline` bound the wait; the earlier one counts."""
-        if not self._places.locked():
-            await self._places.acquire()
-            if (connection := self._take_idle(address)) is not None:
-                return connection
-            has_place = True
-        else:
-            has_place = False
-        now = self._loop.time()
-        limits = [limit for limit in (deadline, None if timeout is None else now + timeout) if limit is not None]
-        try:
-            async with asyncio.timeout_at(min(limits) if limits else None):
-                if not has_place:
-                    await self._places.acquire()
-                    has_place = True
-                    if (connection := self._take_idle(address)) is not None:
-                        return connection
-                connection = await self._open(address)
-        except BaseException as error:
-            if has_place:
-                self._places.release()
-            if isinstance(error, TimeoutError):
-                raise TimedOut(f"{address.peer}: no connection in time", phase="connect", sent=False) from error
-            raise
-        self._busy.add(connection)
+    def take_idle(self, address: Address) -> Connection | None:
+        """A kept connection that is still good, where nobody waits before us; None otherwise."""
+        if self._line or not self._idle_count or not self._has_place(address):
+            return None
+        connection = self._pop_idle(address)
+        if connection is not None:
+            self._take_place(address)
         return connection
 
-    def _take_idle(self, address: Address) -> Connection | None:
-        waiting = self._idle.get(address)
-        while waiting:
-            connection = waiting.pop()
-            if connection.is_usable and self._loop.time() - connection.idle_since < self._keep_alive:
-                self._busy.add(connection)
+    async def acquire(self, address: Address, open_: Open, *, connect: float | None, end: float) -> Connection:
+        """A connection to `address`, kept or opened by `open_`. `connect` (seconds) and `end` (an instant) bound the wait.
+
+        Raises ConnectFailed, and TimedOut with the phase "connect" or, when `end` came first, "total".
+        """
+        limit = inf if connect is None else self.loop.time() + connect
+        phase = "connect" if limit < end else "total"
+        limit = min(limit, end)
+        scope = asyncio.timeout_at(None if limit == inf else limit)
+        try:
+            async with scope:
+                await self._place(address)
+                try:
+                    return self._pop_idle(address) or await self._make(address, open_)
+                except BaseException:
+                    self._leave_place(address)
+                    raise
+        except TimeoutError as error:
+            phase = phase if scope.expired() else "connect"  # the system's own limit on a TCP handshake
+            raise TimedOut(f"{address.peer}: no connection in time", phase=phase, sent=False) from error
+
+    async def _make(self, address: Address, open_: Open) -> Connection:
+        if not self._is_closed:
+            if self._idle_count and self._taken_count + self._idle_count > self._size.total:
+                self._drop_oldest()
+            connection = await open_(address, lambda: self._connection(address))
+            if not self._is_closed:
+                self._open[connection] = True
+                return connection
+            connection.abort()
+        raise ConnectFailed(f"{address.peer}: the transport was closed", retryable=False)
+
+    def _connection(self, address: Address) -> Connection:
+        connection = Connection(self.loop, self, address.peer, scratch=self._scratch, bounds=self._bounds)
+        connection.key = address
+        return connection
+
+    # places
+
+    def _has_place(self, address: Address) -> bool:
+        return self._taken_count < self._size.total and self._taken.get(address, 0) < self._size.per_host
+
+    def _take_place(self, address: Address) -> None:
+        self._taken_count += 1
+        self._taken[address] = self._taken.get(address, 0) + 1
+
+    async def _place(self, address: Address) -> None:
+        """Returns with a place taken, after all who wait for one at the same host."""
+        if self._has_place(address) and not any(where == address for where, _ in self._line):
+            self._take_place(address)
+            return
+        turn: asyncio.Future[None] = self.loop.create_future()
+        entry = (address, turn)
+        self._line.append(entry)
+        try:
+            await turn
+        except BaseException:
+            if turn.done() and not turn.cancelled():
+                self._leave_place(address)  # our turn had come at the instant of the cancellation: the next one's now
+            else:
+                self._line.remove(entry)
+                self._call_next()
+            raise
+
+    def _leave_place(self, address: Address) -> None:
+        self._taken_count -= 1
+        left = self._taken[address] - 1
+        if left:
+            self._taken[address] = left
+        else:
+            del self._taken[address]
+        self._call_next()
+
+    def _call_next(self) -> None:
+        """Give free places to the first in line whose host has one."""
+        for entry in list(self._line):
+            if self._taken_count >= self._size.total:
+                return
+            address, turn = entry
+            if self._has_place(address) and not turn.done():
+                self._line.remove(entry)
+                self._take_place(address)
+                turn.set_result(None)
+
+    # kept connections
+
+    def _pop_idle(self, address: Address) -> Connection | None:
+        kept = self._idle.get(address)
+        while kept:
+            connection = kept.pop()
+            self._idle_count -= 1
+            if self._is_fresh(connection):
+                self._open[connection] = True
                 return connection
             connection.abort()
         return None
 
-    def give_back(self, address: Address, connection: Connection) -> None:
-        """End the exchange on `connection`: it waits for the next one if it can, else it is closed. Idempotent."""
-        if connection not in self._busy:
+    def _is_fresh(self, connection: Connection) -> bool:
+        now = self.loop.time()
+        return now - connection.idle_since < self._size.keep_alive and connection.is_usable(now)
+
+    def _drop_oldest(self) -> None:
+        oldest = min((kept for kept in self._idle.values() if kept), key=lambda kept: kept[0].idle_since)
+        self._idle_count -= 1
+        oldest.popleft().abort()
+
+    def take_back(self, connection: Connection) -> None:
+        """The exchange ended cleanly; the connection can carry another one."""
+        if self._is_closed or self._size.keep_alive <= 0:
+            connection.abort()
             return
-        self._busy.discard(connection)
-        self._places.release()
-        if connection.release():
-            if self._is_closed:
+        self._open[connection] = False
+        connection.idle_since = self.loop.time()
+        kept = self._idle.get(connection.key)
+        if kept is None:
+            kept = self._idle[connection.key] = deque()
+        kept.append(connection)
+        self._idle_count += 1
+        self._leave_place(connection.key)
+        if self._sweeper is None:
+            self._sweeper = self.loop.call_later(self._size.keep_alive, self._sweep)
+
+    def forget(self, connection: Connection) -> None:
+        """The connection is closed."""
+        is_busy = self._open.pop(connection, None)
+        if is_busy:
+            self._leave_place(connection.key)
+        elif is_busy is not None and connection in (kept := self._idle.get(connection.key, deque())):
+            kept.remove(connection)
+            self._idle_count -= 1
+        if self._empty is not None and not self._open and not self._empty.done():
+            self._empty.set_result(None)
+
+    def _sweep(self) -> None:
+        """Close idle connections that are too old or were closed by the other side; come again while there are others."""
+        self._sweeper = None
+        for address, kept in list(self._idle.items()):
+            for connection in [one for one in kept if not self._is_fresh(one)]:
+                kept.remove(connection)
+                self._idle_count -= 1
                 connection.abort()
-            else:
-                self._idle.setdefault(address, deque()).append(connection)
-
-    def forget(self, address: Address, connection: Connection) -> None:
-        """Close the connection of an answer that was lost without being closed; may be called from any thread."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self.give_back, address, connection)
-
-    async def _open(self, address: Address) -> Connection:
-        try:
-            if self._proxy is None:
-                return await self._direct(address, address, self._tls if address.is_tls else None)
-            if not address.is_tls:
-                return await self._direct(self._proxy.address, address, None)
-            return await self._tunnel(self._proxy, address)
-        except TimeoutError:
-            raise
-        except ssl.SSLCertVerificationError as error:
-            reason = f"{address.peer}: its certificate is not trusted: {error.verify_message}"
-            raise ConnectFailed(reason, retryable=False) from error
-        except ssl.SSLError as error:
-            raise ConnectFailed(f"{address.peer}: TLS failed: {error.reason}") from error
-        except socket.gaierror as error:
-            raise ConnectFailed(f"{address.peer}: no such host ({error.strerror})") from error
-        except OSError as error:
-            raise ConnectFailed(f"{address.peer}: cannot connect ({error.strerror or error})") from error
-
-    async def _direct(self, to: Address, final: Address, tls: ssl.SSLContext | None) -> Connection:
-        _, connection = await self._loop.create_connection(
-            lambda: Connection(self._loop, self._bounds, final.peer),
-            to.host,
-            to.port,
-            ssl=tls,
-            server_hostname=to.host if tls is not None else None,
-            happy_eyeballs_delay=HAPPY_EYEBALLS,
-        )
-        return connection
-
-    async def _tunnel(self, proxy: Proxy, address: Address) -> Connection:
-        """A CONNECT tunnel through `proxy`, with TLS to `address` inside it."""
-        reader, writer = await asyncio.open_connection(proxy.address.host, proxy.address.port, limit=TUNNEL_HEAD)
-        try:
-            lines = [f"CONNECT {address.host}:{address.port} HTTP/1.1", f"host: {address.host}:{address.port}"]
-            if proxy.authorization is not None:
-                lines.append(f"proxy-authorization: {proxy.authorization.reveal()}")
-            writer.write(("\r\n".join(lines) + "\r\n\r\n").encode("ascii"))
-            status = await _tunnel_status(reader)
-            if status != 200:
-                raise ConnectFailed(
-                    f"{address.peer}: the proxy {proxy.address.peer} refused the tunnel (status {status})"
-                )
-            connection = Connection(self._loop, self._bounds, address.peer)
-            transport = await self._loop.start_tls(
-                writer.transport, connection, self._tls, server_hostname=address.host
-            )
-            connection.connection_made(transport)
-        except BaseException:
-            writer.transport.abort()
-            raise
-        return connection
+            if not kept:
+                del self._idle[address]
+        if self._idle:
+            self._sweeper = self.loop.call_later(self._size.keep_alive, self._sweep)
 
     def close(self) -> None:
-        """Close every connection; exchanges under way fail."""
+        """Close every connection; exchanges under way fail. Whoever waits in line is refused when their turn comes."""
         self._is_closed = True
-        for connection in [*self._busy, *(one for waiting in self._idle.values() for one in waiting)]:
-            connection.abort()
-        self._idle.clear()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        for connection in list(self._open):
+            connection.cut("the transport was closed")
 
-
-async def _tunnel_status(reader: asyncio.StreamReader) -> int | None:
-    """The status of a proxy's answer to CONNECT; None where it is no HTTP."""
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except (asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-        return None
-    words = head.split(None, 2)
-    return int(words[1]) if len(words) > 1 and words[0].startswith(b"HTTP/1.") and words[1].isdigit() else None
+    async def closed(self) -> None:
+        """Returns when the sockets are closed."""
+        if self._open:
+            self._empty = self.loop.create_future()
+            await self._empty
