@@ -19,7 +19,7 @@ from backstay.errors import ConnectFailed
 from backstay.transport.address import Address
 from backstay.transport.connection import Connection
 from backstay.transport.proxy import Proxy
-from backstay.transport.tunnel import open_tunnel
+from backstay.transport.tunnel import Greeting, pass_through
 
 STAGGER = 0.25
 """Seconds until the next address is tried as well (RFC 8305 section 8)."""
@@ -66,13 +66,21 @@ class Dialer:
         sock = await connect(
             loop, *((address.host, address.port) if proxy is None else (proxy.address.host, proxy.address.port))
         )
+        if tls is None:
+            _, connection = await loop.create_connection(make, sock=sock)
+            return connection
+        # TLS is begun by hand: `create_connection(ssl=...)` that is cancelled at its start leaves the socket open for good.
+        transport, greeting = await loop.create_connection(lambda: Greeting(loop), sock=sock)
         try:
-            if proxy is not None and tls is not None:
-                return await open_tunnel(loop, sock, proxy, address, tls=tls, make=make)
-            name = address.host if tls is not None else None
-            _, connection = await loop.create_connection(make, sock=sock, ssl=tls, server_hostname=name)
+            if proxy is not None:
+                await pass_through(transport, greeting, proxy, address)
+            connection = make()
+            secured = await loop.start_tls(transport, connection, tls, server_hostname=address.host)
+            if secured is None:  # the other side closed during the handshake
+                raise ConnectionResetError("the connection was closed during the TLS handshake")
+            connection.connection_made(secured)
         except BaseException:
-            sock.close()
+            transport.abort()
             raise
         return connection
 

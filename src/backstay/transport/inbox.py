@@ -86,9 +86,10 @@ class Inbox:
                 raise ProtocolError(f"{self.peer}: {error}") from error
             if not data:
                 return
+        size = len(data)
         self._chunks.append(data)
-        self.received += len(data)
-        self.waiting += len(data)
+        self.waiting += size
+        self.received += size
         if self.received > self.max_body:
             raise ProtocolError(f"{self.peer} sent more than {self.max_body} bytes in one answer")
 
