@@ -35,22 +35,38 @@ from backstay.fold import fold  # noqa: E402
 from backstay.types import Request  # noqa: E402
 from backstay.wire import HTTPRequest  # noqa: E402
 
+VALUE = re.compile(rb'(?<=[:,\[])\s*("(?:[^"\\]|\\.)*"(?!\s*:)|-?\d[\d.eE+-]*|true|false|null)(?=\s*[,\]}])')
+NAME = re.compile(rb'"(?:[^"\\]|\\.)*"(?=\s*:)')
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|-?\d[\d.eE+-]*|true|false|null|[\[\]{}:,]|data: |event: \w+|\r?\n')
 ODD = (
-    b"null", b"[]", b"{}", b"0", b"-1", b"1.5", b"1e999", b"99999999999999999999", b"true", b'"x"', b'""', b"[null]",
-    b"[1]", b"[{}]", b'{"a":1}', b'["x"]', b'"\\ud800"', b"NaN", b"]", b"}", b",", b"\n\n", b"[DONE]",
+    b"null", b"[]", b"{}", b"0", b"-1", b"1.5", b"99999999999999999999", b"true", b'"x"', b'""', b"[null]", b"[1]", b"[{}]",
+    b'{"a":1}', b'["x"]', b'"\\ud83d"', b'"{}"', b'[{"type":"text","text":null}]',
 )  # fmt: skip
+BROKEN = (b"1e999", b"NaN", b"]", b"}", b",", b"\n\n", b"[DONE]", b'"\\ud800"', b"")
 SLOW = 1.0
 MAX_BYTES = 200_000
 
 
+class Places(NamedTuple):
+    """Where a body's JSON values, its names, and all its tokens stand."""
+
+    values: list[tuple[int, int]]
+    names: list[tuple[int, int]]
+    tokens: list[tuple[int, int]]
+
+
+def places_of(body: bytes) -> Places:
+    spans = [[match.span(match.lastindex or 0) for match in kind.finditer(body)] for kind in (VALUE, NAME, TOKEN)]
+    return Places(*spans)
+
+
 class Seed(NamedTuple):
-    """A recorded body, its tokens' places, and its messages where it is a binary stream."""
+    """A recorded body, the places of its JSON, and its messages where it is a binary stream."""
 
     record: Record
     dialect: Codec
     body: bytes
-    places: list[tuple[int, int]]
+    places: Places
     messages: list[tuple[dict[str, object], bytes]]
 
 
@@ -62,7 +78,7 @@ def seeds(path: Path) -> list[Seed]:
         if record.dialect in codecs and 0 < len(record.body) < MAX_BYTES:
             is_binary = record.api == "converse_stream" and record.kind == "stream"
             messages = list(EventStreamParser().feed(record.body)) if is_binary else []
-            places = [] if is_binary else [match.span() for match in TOKEN.finditer(record.body)]
+            places = places_of(b"" if is_binary else record.body)
             found.append(Seed(record, codecs[record.dialect], record.body, places, messages))
     return found
 
@@ -73,23 +89,33 @@ def mutate(seed: Seed, chance: random.Random, others: list[Seed]) -> bytes:
         messages = list(seed.messages)
         number = chance.randrange(len(messages))
         headers, payload = messages[number]
-        places = [match.span() for match in TOKEN.finditer(payload)]
-        messages[number] = headers, by_token(payload, places, chance) if places else b""
+        messages[number] = headers, by_token(payload, places_of(payload), chance)
         if chance.random() < 0.2:
             chance.shuffle(messages)
         return b"".join(write_message(headers, payload) for headers, payload in messages)
     body = seed.body
-    if seed.places and chance.random() < 0.75:
+    if seed.places.tokens and chance.random() < 0.75:
         return by_token(body, seed.places, chance)
     return by_byte(body, chance, chance.choice(others).body)
 
 
-def by_token(body: bytes, places: list[tuple[int, int]], chance: random.Random) -> bytes:
-    """One to three tokens replaced, deleted, repeated, or taken from elsewhere in the same body."""
-    for start, end in sorted((chance.choice(places) for _ in range(chance.randint(1, 3))), reverse=True):
-        other = chance.choice(places)
-        new = chance.choice((chance.choice(ODD), chance.choice(ODD), b"", body[start:end] * 2, body[slice(*other)]))
-        body = body[:start] + new + body[end:]
+def by_token(body: bytes, places: Places, chance: random.Random) -> bytes:
+    """One to three values of another kind, names that changed places, or, now and then, tokens that break the JSON."""
+    for _ in range(chance.randint(1, 3)):
+        dice = chance.random()
+        kind = places.values if dice < 0.6 else places.names if dice < 0.9 else places.tokens
+        start, end = chance.choice(kind) if kind else (0, 0)
+        if end > len(body):
+            continue
+        if dice < 0.6:
+            new = chance.choice(ODD)
+        elif dice < 0.9:
+            new = body[slice(*chance.choice(kind))] if kind else b"{}"
+        else:
+            new = chance.choice((*BROKEN, body[start:end] * 2))
+        body = body[:start] + new.ljust(end - start) + body[end:]
+        if len(new) > end - start:
+            break
     return body
 
 

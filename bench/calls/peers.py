@@ -105,7 +105,12 @@ def litellm(port: int) -> Calls:
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
     import litellm as library
 
-    settings = {"model": "openai/gpt-5-mini", "api_key": "x", "api_base": f"http://127.0.0.1:{port}/v1", "messages": MESSAGES}
+    settings = {
+        "model": "openai/gpt-5-mini",
+        "api_key": "x",
+        "api_base": f"http://127.0.0.1:{port}/v1",
+        "messages": MESSAGES,
+    }
 
     async def ask() -> Any:
         return (await library.acompletion(**settings)).choices[0].message.content

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parents[1] / "src")]
 
+QUIET = {**os.environ, "PYTHONPATH": str(HERE.parents[1] / "src"), "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 WARM_UP, CALLS, STREAMS = 30, 600, 60
 
 
@@ -65,7 +67,7 @@ def import_time(module: str) -> float:
 
     def once(code: str) -> float:
         started = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": str(HERE.parents[1] / "src"), "HOME": "/tmp"})
+        subprocess.run([sys.executable, "-c", code], check=True, env=QUIET)
         return time.perf_counter() - started
 
     empty = sorted(once("pass") for _ in range(5))[2]
@@ -89,7 +91,9 @@ def main() -> None:
         print(json.dumps(asyncio.run(measure(sys.argv[2], int(sys.argv[3])))))
         return
     names = sys.argv[1:] or list(PEERS)
-    server = subprocess.Popen([sys.executable, str(HERE / "server.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "server.py")], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
     assert server.stdout is not None
     port = int(server.stdout.readline())
     try:
@@ -104,7 +108,9 @@ def main() -> None:
 def show(table: dict[str, dict[str, float | None] | str]) -> None:
     from peers import PEERS
 
-    print(f"{'client':18} {'import ms':>9} {'memory MB':>9} {'us/call, 1':>11} {'us/call, 64':>12} {'us/event':>9} {'x backstay':>10}")
+    print(
+        f"{'client':18} {'import ms':>9} {'memory MB':>9} {'us/call, 1':>11} {'us/call, 64':>12} {'us/event':>9} {'x backstay':>10}"
+    )
     ours = table.get("backstay")
     base = ours["many"] if isinstance(ours, dict) else None
     for name, figures in table.items():
@@ -114,7 +120,9 @@ def show(table: dict[str, dict[str, float | None] | str]) -> None:
         one, many, event, memory = (figures[key] for key in ("one", "many", "event", "memory"))
         ratio = f"{many / base:.1f}" if base and many else "-"
         shown = "-" if event is None else f"{event:.1f}"
-        print(f"{name:18} {import_time(PEERS[name][0]):9.0f} {memory:9.0f} {one:11.0f} {many:12.0f} {shown:>9} {ratio:>10}")
+        print(
+            f"{name:18} {import_time(PEERS[name][0]):9.0f} {memory:9.0f} {one:11.0f} {many:12.0f} {shown:>9} {ratio:>10}"
+        )
 
 
 if __name__ == "__main__":

@@ -86,6 +86,7 @@ def test_evidence_is_the_printed_form(name: str) -> None:
             assert str(finding.reason).startswith("derived: notice date")
         else:
             assert finding.start is not None, path
+            assert finding.value != "", path
             assert is_evidence(path, finding, source[finding.start : finding.end]), (path, finding)
 
 

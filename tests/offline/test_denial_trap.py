@@ -252,3 +252,29 @@ def test_any_text_is_read(text: str) -> None:
     """No text makes the reader raise, and evidence always lies inside it."""
     for finding in read_denial(text).fields.values():
         assert finding.start is None or (finding.end is not None and 0 <= finding.start <= finding.end <= len(text))
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "expected"),
+    [
+        ("Description      Charged   Paid\nChest X-ray      $40.00    $0.00", "service.description", "Chest X-ray"),
+        ("Service    Charge    Paid", "service.description", None),
+        ("Patient: You\nStatus: Denied", "patient_name", None),
+        ("Patient: Ada Lund  DOB: 01/02/1980", "patient_name", "Ada Lund"),
+        ("Dear Dr. Okoro,\n", "patient_name", None),
+        ("Provider: Dr. Emily White (NPI 1234567893)", "service.provider_name", "Dr. Emily White"),
+        ("Provider Services will help you.", "service.provider_name", None),
+        ("Acme Utilization Partners\nWe decide on behalf of Lund Health Plan.", "payer.name", "Lund Health Plan"),
+    ],
+)
+def test_words_beside_labels(text: str, path: str, expected: str | None) -> None:
+    """A heading, a pronoun or the words of a sentence are not taken for the value of a label."""
+    assert read_denial(text).fields[path].value == expected
+
+
+def test_denying_sentence_survives_a_title_and_a_wrapped_line() -> None:
+    """ "Dr." ends no sentence, and rows above and below the sentence are not part of it."""
+    letter = "Claim: 12-3456\nWe denied the claim because Dr. Ada Lund is not\nin our network.\nBilled: $10.00\n"
+    data = read_denial(letter).data
+    assert data["denial_reason"] == "Dr. Ada Lund is not\nin our network"
+    assert data["denial_reason_summary"] == "out of network"

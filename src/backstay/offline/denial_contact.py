@@ -35,10 +35,13 @@ _ZIP_LINE = re.compile(
 )
 _SEND = re.compile(r"(?i)\b(?:send|mail|mailed|submit|write|written|address|appeals? to|file|deliver)\b")
 _APPEAL = re.compile(r"(?i)\b(?:appeal|reconsideration|redetermination|grievance|review request|request)")
+_BOX = r"(?:P\.? ?O\.? |Post Office )?(?:Box|BOX) \d+"
 _INLINE = re.compile(
-    r"(?P<value>(?:P\.? ?O\.? Box \d+|\d{1,6} [A-Z][\w .]+?),[^\n.:;]{2,80}?[A-Z]{2}\.? \d{5}(?:-\d{4})?)(?!\d)", re.I
+    rf"(?P<value>(?:{_BOX}|\d{{1,6}} [A-Z][\w .]+?),[^\n.:;]{{2,80}}?\b[A-Z]{{2}}\.? \d{{5}}(?:-\d{{4}})?)(?!\d)"
 )
+_MAIL_LABEL = re.compile(r"\s*(?:by )?mail(?: to)?:\s*", re.I)
 _STREET = re.compile(r"(?i)\bP\.? ?O\.? ?Box\b|^\s*\d{1,6}\w?\s+[A-Za-z]")
+_NOT_ADDRESS = re.compile(r"(?i)^(?:dear|date|attn)\b|\d{3}[-. ]\d{4}|@")
 _MAX_BLOCK = 6
 
 
@@ -109,17 +112,13 @@ def _block(letter: Letter, last: int) -> tuple[int, int] | None:
     while first > 0 and last - first < _MAX_BLOCK - 1:
         above = letter.rows[first - 1]
         is_apart = letter.text.count("\n", above.end, letter.rows[first].start) > 1
-        if (
-            is_apart
-            or above.text.endswith((":", "."))
-            or len(above.text) > 60
-            or re.match(r"(?i)dear\b|date\b", above.text)
-        ):
+        if is_apart or above.text.endswith((":", ".")) or len(above.text) > 60 or _NOT_ADDRESS.search(above.text):
             break
         first -= 1
     if not any(_STREET.search(row.text) for row in letter.rows[first : last + 1]):
         return None
-    return letter.rows[first].start, letter.rows[last].end
+    label = _MAIL_LABEL.match(letter.rows[first].text)
+    return letter.rows[first].start + (label.end() if label else 0), letter.rows[last].end
 
 
 def _address_finding(letter: Letter, start: int, end: int, confidence: float, rule: str) -> Finding:

@@ -92,3 +92,9 @@ def name_kinds(reason: str) -> list[str]:
     text = " ".join(reason.split())
     found = [(match.start(), kind) for kind, pattern in _KINDS.items() if (match := pattern.search(text))]
     return [kind for _, kind in sorted(found)]
+
+
+def find_kind(text: str, start: int, end: int) -> int | None:
+    """The first place within a span where a known kind of denial is spoken of, or None."""
+    places = [match.start() for pattern in _KINDS.values() if (match := pattern.search(text, start, end))]
+    return min(places, default=None)

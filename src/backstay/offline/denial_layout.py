@@ -32,7 +32,9 @@ _SEPARATOR = re.compile(
 _GAP = r"(?:[ ./-]{1,3}|[ ]?\n(?=(?-i:[a-z])))"
 _RULE_LINE = re.compile(r"[\s\-=_+:.|~*]*")
 _LABEL_END = re.compile(r"[:#]\s*$")
-_SENTENCE_BREAK = re.compile(r"(?<=[a-z0-9)\"%])[.!?][\"')]*\s+(?=[\"'(]?[A-Z])|\n[ \t]*\n\s*|\f\s*|:\s*\n\s*")
+# A full stop ends a sentence unless it ends a title or an abbreviation.
+SENTENCE_MARK = r"(?<=[a-z0-9)\"%])(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!Mrs)(?<!\bSt)(?<!\bNo)"
+_SENTENCE_BREAK = re.compile(rf"{SENTENCE_MARK}[.!?][\"')]*\s+(?=[\"'(]?[A-Z])|\n[ \t]*\n\s*|\f\s*|:\s*\n\s*")
 _LONG_SENTENCE = 800
 _MAX_LIST = 20
 _MAX_ROWS = 40
@@ -92,12 +94,15 @@ class Letter:
         end = self._breaks[rank] if rank < len(self._breaks) else len(self.text)
         return max(start, place - _LONG_SENTENCE), min(end, place + _LONG_SENTENCE)
 
-    def hits(self, label: re.Pattern[str], form: Form) -> Iterator[Hit]:
-        """Every value of the given form at the label, in reading order."""
-        for match in label.finditer(self.text):
-            yield from self._at_label(match.start(), match.start() + len(match.group().rstrip()), form)
+    def hits(self, label: re.Pattern[str], form: Form, *, is_wordy: bool = False) -> Iterator[Hit]:
+        """Every value of the given form at the label, in reading order.
 
-    def _at_label(self, start: int, end: int, form: Form) -> Iterator[Hit]:
+        Words have no form of their own, so a wordy value is not sought beside a table heading or past other text on its row.
+        """
+        for match in label.finditer(self.text):
+            yield from self._at_label(match.start(), match.start() + len(match.group().rstrip()), form, is_wordy)
+
+    def _at_label(self, start: int, end: int, form: Form, is_wordy: bool) -> Iterator[Hit]:
         number = self.row_at(end - 1)
         cells = self.cells[number]
         index = next((i for i, cell in enumerate(cells) if cell.start < end <= cell.end), 0)
@@ -107,13 +112,23 @@ class Letter:
         if found := form(after, self.rows[number].end):
             yield Hit(*found, start, end, "same")
         elif after >= cell.end or _LABEL_END.search(self.text, start, cell.end):
-            yield from self._elsewhere(number, index, (start, end), form)
+            if not is_wordy:
+                yield from self._elsewhere(number, index, (start, end), form)
+            elif len(cells) > index + 1 and (len(cells) == 2 or _LABEL_END.search(cell.text)):
+                if found := form(cells[index + 1].start, cells[index + 1].end):
+                    yield Hit(*found, start, end, "right")
+            else:
+                yield from self._below(number, index, (start, end), form)
 
     def _elsewhere(self, number: int, index: int, label: tuple[int, int], form: Form) -> Iterator[Hit]:
         cells = self.cells[number]
         if index + 1 < len(cells) and (found := form(cells[index + 1].start, cells[index + 1].end)):
             yield Hit(*found, *label, "right")
             return
+        yield from self._below(number, index, label, form)
+
+    def _below(self, number: int, index: int, label: tuple[int, int], form: Form) -> Iterator[Hit]:
+        cells = self.cells[number]
         column = list(self._column(number, index, form))
         if column:
             place = "column" if len(cells) > 1 else "below"

@@ -25,9 +25,10 @@ _NOT_TEXT = re.compile(
     re.I,
 )
 _HEADING = re.compile(
-    r"(?:date|member|claim|group|amount|provider|patient|service|status|code|description|billed|allowed|paid|plan|procedure|charge|"
-    r"cpt|diagnosis|facility|name|id|number|dates? of service|npi|reason|phone|address|specialty)"
-    r"(?:[ /#]*(?:name|id|number|no\.?|codes?|date|amount|type|of service|description|#|information|details?))*:?",
+    r"(?:your |plan |provider |total )?(?:date|member|claim|group|amount|provider|patient|service|status|code|description|billed|"
+    r"allowed|paid|plan|procedure|charged?|cpt|diagnosis|facility|name|id|number|dates? of service|npi|reason|phone|fax|address|"
+    r"specialty|discount|share|owe|notes?|units?|decision|approved|denied|modifier|mod)"
+    r"(?:[ /#]*(?:name|id|number|no\.?|codes?|date|amount|type|of service|description|#|information|details?))*[:?]?",
     re.I,
 )
 _HERE = r"(?=\s*[:\t\n]|\s{2,})"
@@ -85,10 +86,11 @@ _ABSENT = {
     "service.description": "the service is not described beside a label",
     "payer.plan_name": "no plan is named",
 }
+_PERSON_NAME = re.compile(r"[A-Z][\w.'-]*,?(?: (?:[A-Z(][\w.'-]*\)?,?|de|da|del|van|von|la|bin)){1,5}")
 _SALUTATION = re.compile(
-    r"(?m:^)[ ]*Dear (?P<value>(?:(?:Mr|Mrs|Ms|Mx|Dr)\.? )?"
+    r"(?m:^)[ ]*Dear (?P<value>(?:(?:Mr|Mrs|Ms|Mx)\.? )?"
     r"(?!(?:member|patient|provider|sir|madam|customer|subscriber|parent|valued|policyholder|beneficiary|enrollee|appellant|"
-    r"participant|plan)\b)[A-Z][\w.'-]+(?: [A-Z][\w.'-]*){0,4})",
+    r"participant|plan|dr|doctor)\b)[A-Z][\w.'-]+(?: [A-Z][\w.'-]*){0,4})",
     re.I,
 )
 _PLAN_TYPE_LABELS = labels(
@@ -131,7 +133,7 @@ def read_parties(letter: Letter) -> Reading:
     form = text_form(letter)
     fields: dict[str, Finding] = {}
     for path, (label, confidence) in _TEXT_LABELS.items():
-        hit = next((hit for hit in letter.hits(label, form) if _is_value(letter, path, hit)), None)
+        hit = next((hit for hit in letter.hits(label, form, is_wordy=True) if _is_value(letter, path, hit)), None)
         fields[path] = absent(_ABSENT[path])
         if hit is not None:
             fields[path] = _finding(letter, hit.start, hit.end, confidence, f"label/{hit.place}")
@@ -156,6 +158,8 @@ def _is_value(letter: Letter, path: str, hit: Hit) -> bool:
     if re.search(r"[a-z]", before) and not re.search(r"(?:[:;,\d)]|[A-Z]\w+)\s*$", before):
         return False
     value = letter.text[hit.start : hit.end]
+    if path == "patient_name" and not _PERSON_NAME.fullmatch(value):
+        return False
     if path in ("patient_name", "service.provider_name"):
         return (
             not re.search(r"\d{3}|\b(?:services?|department|information|directory|id)\b$", value, re.I)
@@ -180,7 +184,7 @@ def _claim_line_description(letter: Letter) -> Finding:
 
 def _plan_type(letter: Letter) -> Finding:
     form = text_form(letter)
-    for hit in letter.hits(_PLAN_TYPE_LABELS, form):
+    for hit in letter.hits(_PLAN_TYPE_LABELS, form, is_wordy=True):
         if match := _PLAN_TYPES.search(letter.text, hit.start, hit.end):
             return Finding(
                 value=match.group(), confidence=0.95, start=match.start(), end=match.end(), rule="plan label"

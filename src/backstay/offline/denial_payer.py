@@ -116,10 +116,10 @@ def _first(letter: Letter, votes: list[_Vote], key: str) -> int:
 
 
 def _votes(letter: Letter) -> Iterator[_Vote]:
-    for hit in letter.hits(_LABEL, text_form(letter)):
+    for hit in letter.hits(_LABEL, text_form(letter), is_wordy=True):
         if _is_name(letter.text[hit.start : hit.end], needs_word=False):
             yield _Vote(hit.start, hit.end, 5.0, f"label/{hit.place}")
-    for hit in letter.hits(_PLAN, text_form(letter)):
+    for hit in letter.hits(_PLAN, text_form(letter), is_wordy=True):
         start, end = _trimmed(letter, hit.start, hit.end)
         if _is_name(letter.text[start:end], needs_word=True):
             yield _Vote(start, end, 1.0, "plan label")

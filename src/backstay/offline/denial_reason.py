@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import re
 
-from backstay.offline.denial_kind import name_kinds
-from backstay.offline.denial_layout import Letter, Reading, absent
+from backstay.offline.denial_kind import find_kind, name_kinds
+from backstay.offline.denial_layout import SENTENCE_MARK, Letter, Reading, absent
 from backstay.offline.finding import Finding
 
 _DENY = (
-    r"(?:den(?:y|ied|ies|ial)|not (?:been )?(?:approved?|authorized|certified|covered|payable)|"
+    r"(?:den(?:y|ying|ied|ies|ial)|not (?:been )?(?:approved?|authorized|certified|covered|payable)|"
     r"(?:cannot|unable to|will not|won't|did not|can't|not able to) (?:approve|authorize|cover|pay|certify)|"
     r"adverse (?:benefit )?determination|non-?covered|disallowed|not eligible for (?:payment|coverage|benefits)|"
     r"not medically necessary|rejected|partially approved|declined)"
 )
 _DENIES = re.compile(rf"\b{_DENY}\b", re.I)
 _BECAUSE = re.compile(
-    r"\b(?:because(?: of)?|(?:as|since) (?=the|your|it|there|this|no)|due to(?: the fact that)?|for the following reasons?:?|"
+    r"\b(?:because(?: of)?:?|(?:as|since) (?=the|your|it|there|this|no)|due to(?: the fact that)?|for the following reasons?:?|"
     r"on the (?:grounds|basis) that|the reason (?:is|for (?:this|our|the) (?:denial|decision|determination) is)(?: that)?:?)\s+",
     re.I,
 )
@@ -39,12 +39,12 @@ _HEADING = re.compile(
     r"|(?mi:^[ ]*(?:(?:specific )?reasons? for (?:the |our |this )?(?:denial|decision|determination)|why|"
     r"basis for (?:the |our )?(?:denial|decision)|(?:clinical|denial) rationale)[ ]*\n)"
 )
-_SENTENCE_STOP = re.compile(r"(?<=[a-z0-9)\"%])[.!?][\"')]*(?=\s+[\"'(]?[A-Z]|\s*$)|\n[ \t]*\n|\f")
-_VERB = re.compile(
-    r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|den(?:y|ied|ies)|determined|found)\b.*\s\w+.*\s\w+",
+_SENTENCE_STOP = re.compile(rf"{SENTENCE_MARK}[.!?][\"')]*(?=\s+[\"'(]?[A-Z]|\s*$)|\n[ \t]*\n|\f")
+_PREDICATE = re.compile(
+    r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|may|lacks?|requires?|exceeds?|denies)\b|"
+    r"\b(?:we|plan|company|insurance|health|hmo|trust|fund) (?:\w+ )?(?:denied|rejected)\b",
     re.I,
 )
-_PREDICATE = re.compile(r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|denied|denies|rejected)\b", re.I)
 _NOT_STATEMENT = re.compile(r"(?:if|you (?:may|have)|to appeal)\b", re.I)
 _SOURCE = (
     r"(?:Section|Sec\.|Article|Exclusion|Clinical (?:Policy|Guideline)(?: Bulletin)?|(?:Medical|Coverage|Payment|Reimbursement) "
@@ -55,8 +55,9 @@ _POLICY_SECTION = re.compile(
 )
 _APPEAL_WORD = re.compile(r"\bappeal|reconsideration|redetermination", re.I)
 _APPEAL_STEPS = re.compile(
-    r"\byou (?:may|can|must)\b|\byou have (?:\d|until|the right)|\bto (?:file |request )?(?:an )?appeal|\bhow to (?:file|appeal)|"
-    r"\byour (?:internal )?appeal must|\b(?:send|mail|submit) your",
+    r"\byou (?:may|can|must)\b|\byou have (?:\d|until|the right)|\b(?:may|must) (?:file|request|ask|send|submit)\b|"
+    r"^\s*to (?:file |request )?(?:an )?appeal|\bhow to (?:file|appeal)|\byour (?:internal )?appeal must|"
+    r"\b(?:send|mail|submit) your",
     re.I,
 )
 _APPEAL_RIGHT = re.compile(
@@ -66,7 +67,10 @@ _APPEAL_STEP = re.compile(
     r"\bappeal|reconsideration|redetermination|\breview\b|\b(?:send|submit|mail|fax|include|attach|write)\b", re.I
 )
 _PARAGRAPH_END = re.compile(r"\n[ \t]*\n|\f|\n(?=[^\n:]{2,40}:)")
-_LABEL_BEFORE = re.compile(r"\s*[A-Z][A-Za-z/ ]{2,40}:\s+(?=[A-Z])")
+_LABEL_BEFORE = re.compile(r"\s*[A-Z][A-Za-z\d/ ]{2,40}:\s+(?=[A-Z])")
+_UNWRAPPED = re.compile(r"\t|\S {2,}\S|:\s*\S|:$|\$.*\$")
+_TITLE_LINE = re.compile(r"[^\n.:;,?!]{3,45}\n\s*(?=[A-Z])")
+_MIN_WRAPPED = 40
 _MAX_REASON = 700
 _SECTION_REACH = 1200
 
@@ -99,9 +103,12 @@ def _statement(letter: Letter) -> Finding:
     """The first sentence that denies and says why; else the first that denies."""
     best: tuple[int, int, int] | None = None
     for begin, end in _sentences(letter):
-        start = _body(letter, begin, end)
+        denies = _DENIES.search(letter.text, begin, end)
+        if denies is None or letter.text[begin:end].rstrip().endswith("?"):
+            continue
+        start, end = _body(letter, begin, denies.start()), _prose_end(letter, denies.end(), end)
         sentence = " ".join(letter.text[start:end].split())
-        if not _DENIES.search(sentence) or not _PREDICATE.search(sentence) or _NOT_STATEMENT.match(sentence):
+        if not _PREDICATE.search(sentence) or _NOT_STATEMENT.match(sentence):
             continue
         score = 2 if _BECAUSE.search(sentence) else 1
         if best is None or score > best[0]:
@@ -111,18 +118,25 @@ def _statement(letter: Letter) -> Finding:
     return letter.quote(best[1], best[2], 0.9 if best[0] == 2 else 0.8, "denying sentence")
 
 
-def _body(letter: Letter, start: int, end: int) -> int:
-    """The start of a sentence without the headings and labelled rows that stand above it."""
-    begin = start
-    for match in re.finditer(r"[^\n]*\n", letter.text[start:end]):
-        line = match.group().strip()
-        following = letter.text[start + match.end() : start + match.end() + 1]
-        is_heading = len(line) <= 60 and line[-1:] not in (",", "-") and following.isupper()
-        if line and not is_heading and not re.match(r"[^:]{2,40}:\s", line):
+def _body(letter: Letter, start: int, place: int) -> int:
+    """The start of the prose around a place: its line, the wrapped lines before it, without rows, headings and a label."""
+    begin = max(start, letter.text.rfind("\n", 0, place) + 1)
+    while begin > start:
+        above = max(start, letter.text.rfind("\n", 0, begin - 1) + 1)
+        line = letter.text[above : begin - 1].strip()
+        if len(line) < _MIN_WRAPPED or _UNWRAPPED.search(line):
             break
-        begin = start + match.end()
-    label = _LABEL_BEFORE.match(letter.text, begin, end)
+        begin = above
+    label = _LABEL_BEFORE.match(letter.text, begin, place)
     return label.end() if label else begin
+
+
+def _prose_end(letter: Letter, place: int, end: int) -> int:
+    """The end of a sentence before the first labelled or tabular row that follows on it without a full stop."""
+    for match in re.finditer(r"\n([^\n]+)", letter.text[place:end]):
+        if _UNWRAPPED.search(match[1].strip()):
+            return place + match.start()
+    return end
 
 
 def _reason(letter: Letter, statement: Finding) -> Finding:
@@ -142,9 +156,11 @@ def _reason(letter: Letter, statement: Finding) -> Finding:
 def _kind_sentence(letter: Letter, after: int) -> Finding | None:
     """The first sentence after the denying one that speaks of a known kind of denial."""
     for start, end in _sentences(letter):
-        body = _body(letter, start, end)
-        sentence = letter.text[body:end]
-        if start >= after and _VERB.search(sentence) and not _APPEAL_WORD.search(sentence) and name_kinds(sentence):
+        place = find_kind(letter.text, start, end)
+        if start < after or place is None:
+            continue
+        body = _body(letter, start, place)
+        if _PREDICATE.search(letter.text, body, end) and not _APPEAL_WORD.search(letter.text, body, end):
             return letter.quote(body, end, 0.7, "sentence of a kind")
     return None
 
@@ -167,7 +183,9 @@ def _clause(letter: Letter, start: int, end: int) -> Finding | None:
         stop = _SENTENCE_STOP.search(text, match.end())
         clause_end = stop.start() if stop else len(text.rstrip().rstrip("."))
         sentence_start = max((m.end() for m in _SENTENCE_STOP.finditer(text, 0, match.start())), default=0)
-        if not _DENIES.search(text, sentence_start, match.start()):
+        if not match.group().lower().startswith("the reason") and not _DENIES.search(
+            text, sentence_start, match.start()
+        ):
             continue
         cited = _SOURCE_CLAUSE.search(text[match.end() : clause_end])
         stop_at = match.end() + cited.start() if cited and cited.start() > 8 else clause_end
@@ -195,19 +213,27 @@ def _appeal(letter: Letter) -> Finding:
     sentences = _sentences(letter)
     for starts in (_APPEAL_STEPS, _APPEAL_RIGHT):
         for rank, (start, end) in enumerate(sentences):
-            sentence = letter.text[start:end]
-            if _APPEAL_WORD.search(sentence) and starts.search(sentence):
-                last = _last_step(letter, sentences[rank:])
-                return letter.quote(_body(letter, start, end), last, 0.85, "appeal paragraph")
+            appeal = _APPEAL_WORD.search(letter.text, start, end)
+            if appeal and starts.search(letter.text[start:end]):
+                last = _last_step(letter, [(appeal.end(), end), *sentences[rank + 1 :]])
+                begin = _past_headings(letter, _body(letter, start, appeal.start()), end)
+                return letter.quote(begin, last, 0.85, "appeal paragraph")
     return absent("the letter does not tell how to appeal")
+
+
+def _past_headings(letter: Letter, start: int, end: int) -> int:
+    """The start of a sentence after short lines without a full stop that stand over it."""
+    while match := _TITLE_LINE.match(letter.text, start, end):
+        start = match.end()
+    return start
 
 
 def _last_step(letter: Letter, sentences: list[tuple[int, int]]) -> int:
     """The end of the last sentence, in the block that the first begins, that speaks of appealing."""
-    last = sentences[0][1]
+    last = _prose_end(letter, *sentences[0])
     for start, end in sentences[1:]:
         if re.search(r"\n[ \t]*\n|\f", letter.text[last:start] + letter.text[max(0, start - 2) : start]):
             break
         if _APPEAL_STEP.search(letter.text, start, end):
-            last = end
+            last = _prose_end(letter, start, end)
     return last
