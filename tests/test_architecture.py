@@ -24,7 +24,7 @@ FLOORS = (
     ("usage",),
     ("provider", "ledger", "document", "config"),
     ("estimate",),
-    ("service", "target", "stores", "tokens"),
+    ("service", "target", "stores", "tokens", "tokenizer"),
     ("transport", "catalog", "codecs", "recover", "ask", "portal"),
     ("fold", "ports"),
     ("event", "errors", "wire", "types", "secret"),

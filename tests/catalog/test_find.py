@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.catalog import Catalog, estimate, price
+from backstay.catalog import Catalog, Model, Period, Rate, Rates, estimate, price
 from backstay.catalog.alias import ALIASES, FREE
 from backstay.codecs.registry import providers
 from backstay.errors import ConfigurationError
@@ -92,6 +92,15 @@ def test_a_tuned_or_unlisted_model_has_limits_but_no_price(provider: str, name: 
     assert (found.id, found.base, found.context_window) == (name, known.id, known.context_window)
     assert price(found, USAGE) is None
     assert estimate(found, 1, 1) is None
+
+
+def test_a_wide_clause_gives_no_tuned_model_a_price() -> None:
+    """A row that takes any name with "mini" in it says what its base costs, and not what a model tuned from it does."""
+    rates = Rates(input=Rate(1), output=Rate(1))
+    row = Model(provider="acme", id="mini", matches=["contains", "mini"], periods=(Period(rates=rates),))
+    found = Catalog([row]).find("acme", "ft:mini:us::1")
+    assert found is not None
+    assert (found.base, price(found, USAGE)) == ("mini", None)
 
 
 def test_a_stated_price_of_tuned_models_is_used() -> None:

@@ -29,6 +29,10 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.connection = connection
         self.is_closed = self.is_paused = False
+        self.unsent = 0
+
+    def get_write_buffer_size(self) -> int:
+        return self.unsent
 
     def write(self, data: Any) -> None:
         assert not self.is_closed
@@ -70,8 +74,8 @@ class Bench:
         connection.connection_made(self.wires[-1])
         return connection
 
-    async def acquire(self) -> Connection:
-        return await self.pool.acquire(ADDRESS, self.connect, connect=5.0, end=inf)
+    async def acquire(self, end: float = inf) -> Connection:
+        return await self.pool.acquire(ADDRESS, self.connect, connect=5.0, end=end)
 
     async def asked(self) -> tuple[Connection, asyncio.Task[Any]]:
         """A connection, and the task that waits for the head of its answer."""
@@ -121,7 +125,7 @@ async def test_a_turn_and_a_cancellation_at_one_instant(order: str) -> None:
     assert inbox.is_whole
     assert gone.cancelled()
     assert await waiting is first
-    late = asyncio.ensure_future(bench.acquire())
+    late = asyncio.ensure_future(bench.acquire(asyncio.get_running_loop().time() + 5))
     with pytest.raises(TimedOut):
         await late
 
@@ -183,6 +187,34 @@ async def test_a_timer_of_the_last_exchange_does_not_end_the_next() -> None:
     assert inbox.error is None
     await asyncio.sleep(60)
     assert isinstance(inbox.error, TimedOut)
+
+
+async def test_an_upload_that_moves_is_not_a_silent_server() -> None:
+    """The wait for an answer begins when the request is out; while it leaves slowly, no limit but the last one counts."""
+    bench = Bench()
+    connection = await bench.acquire()
+    wire = bench.wires[0]
+    wire.unsent = 3000
+    inbox = connection.start(HEAD, b"", Limits(first=10.0))
+    for left in (2000, 1000, 0):
+        await asyncio.sleep(9)
+        wire.unsent = left
+    await asyncio.sleep(9)
+    assert inbox.error is None
+    await asyncio.sleep(11)
+    assert isinstance(inbox.error, TimedOut)
+    assert (inbox.error.phase, inbox.error.sent) == ("first_event", True)
+
+
+async def test_an_upload_that_stands_still_is_one() -> None:
+    """The broken variant of the upload above: nothing leaves any more."""
+    bench = Bench()
+    connection = await bench.acquire()
+    bench.wires[0].unsent = 3000
+    inbox = connection.start(HEAD, b"", Limits(first=10.0))
+    await asyncio.sleep(10.1)
+    assert isinstance(inbox.error, TimedOut)
+    assert bench.wires[0].is_closed
 
 
 async def test_idle_connections_are_closed_in_time() -> None:
