@@ -30,7 +30,7 @@ OURS: Final = frozenset(
 )
 """Headers that belong to the connection: setting them could make two requests of one."""
 
-METHODS: Final = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 
 Headers = Mapping[str, str | Secret]
 
@@ -127,7 +127,7 @@ def write_head(request: HTTPRequest, target: str, authority: str, extra: Headers
             lines.append(f"{name}: {value.reveal() if isinstance(value, Secret) else value}\r\n")
     for name, value in own.items():
         lines.append(f"{name}: {value.reveal() if isinstance(value, Secret) else value}\r\n")
-    if request.body or request.method != "GET":
+    if request.body or request.method not in ("GET", "HEAD"):
         lines.append(f"content-length: {len(request.body)}\r\n")
     lines.append("\r\n")
     return Head("".join(lines).encode("latin-1"))

@@ -71,6 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         self._bounds = bounds
         self._parser: Any = httptools.HttpResponseParser(self)
         self._transport: Any = None
+        self._outlet: Any = None
         self._inbox: Inbox | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._limits = Limits()
@@ -78,7 +79,7 @@ class Connection(asyncio.BufferedProtocol):
         self._unsent = 0
         self._quiet = 0
         self._is_head_only = self._is_interim = self._is_lost = False
-        self._is_paused = self._is_reusable = self._is_uploading = False
+        self._is_paused = self._is_reusable = False
         self.key: Any = None
         self.idle_since = 0.0
 
@@ -93,8 +94,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.write(head.data)
             self._transport.write(body)
-        if self._is_uploading:
-            self._unsent = self._transport.get_write_buffer_size()
+        self._unsent = self._outlet.get_write_buffer_size()
         self._arm(self._loop.time() + limits.first)
         return inbox
 
@@ -137,8 +137,10 @@ class Connection(asyncio.BufferedProtocol):
 
     # asyncio.BufferedProtocol
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: Any, outlet: Any = None) -> None:
+        """`outlet` is the transport below TLS: it alone knows what has not left yet."""
         self._transport = transport
+        self._outlet = transport if outlet is None else outlet
         # So that `resume_writing` says when the request is out. Not 0: asyncio's TLS would call an empty buffer full.
         transport.set_write_buffer_limits(high=1, low=0)
 
@@ -162,11 +164,8 @@ class Connection(asyncio.BufferedProtocol):
         elif inbox.has_body:
             self._on_progress(inbox)
 
-    def pause_writing(self) -> None:
-        self._is_uploading = True
-
     def resume_writing(self) -> None:
-        self._is_uploading = False
+        self._unsent = 0
         if self._inbox is not None and not self._inbox.has_body:
             self._arm(self._loop.time() + self._limits.first)
 
@@ -275,7 +274,7 @@ class Connection(asyncio.BufferedProtocol):
             self._fail(error)
             return
         self._inbox = None
-        self._is_reusable = is_reusable and not self._is_uploading
+        self._is_reusable = is_reusable and not self._outlet.get_write_buffer_size()
         inbox.wake()
 
     def _settle(self) -> None:
@@ -313,8 +312,8 @@ class Connection(asyncio.BufferedProtocol):
         if inbox is None:
             return
         now = self._loop.time()
-        if self._is_uploading and not inbox.has_body and now < self._limits.end:
-            unsent = self._transport.get_write_buffer_size()
+        if self._unsent and not inbox.has_body and now < self._limits.end:
+            unsent = self._outlet.get_write_buffer_size()
             if unsent < self._unsent:  # slow, but it moves
                 self._unsent = unsent
                 self._limit = now + self._limits.first

@@ -8,6 +8,7 @@ cancelled race must not leave a socket open.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable, Iterable
@@ -53,7 +54,7 @@ class Dialer:
         except socket.gaierror as error:
             raise ConnectFailed(f"{self._next_hop(address)}: no such host ({error.strerror})") from error
         except OSError as error:
-            raise ConnectFailed(f"{self._next_hop(address)}: cannot connect ({error.strerror or error})") from error
+            raise ConnectFailed(f"{self._next_hop(address)}: cannot connect ({_reason(error)})") from error
 
     def _next_hop(self, address: Address) -> str:
         proxy = self.proxy_for(address)
@@ -78,11 +79,16 @@ class Dialer:
             secured = await loop.start_tls(transport, connection, tls, server_hostname=address.host)
             if secured is None:  # the other side closed during the handshake
                 raise ConnectionResetError("the connection was closed during the TLS handshake")
-            connection.connection_made(secured)
+            connection.connection_made(secured, transport)
         except BaseException:
             transport.abort()
             raise
         return connection
+
+
+def _reason(error: OSError) -> str:
+    """The system's words for `error`; asyncio's own say the address once more."""
+    return os.strerror(error.errno) if error.errno else str(error)
 
 
 async def connect(loop: asyncio.AbstractEventLoop, host: str, port: int) -> socket.socket:

@@ -2,7 +2,8 @@
 
 An idle connection is used again, the youngest first, unless the other side closed it or it is older than its keep-alive; a sweep
 closes those that nobody uses. Busy and idle ones together never pass the pool's size, nor those of one host its share. Whoever
-finds no place waits in line, first come, first served for its host, and that wait counts as connect time: nothing was sent.
+finds no place waits in line, first come, first served for its host. Only the end of the whole call bounds that wait, not the time
+to connect: a host that we keep busy is not one that cannot be reached, and a circuit breaker must not take it for one.
 """
 
 from __future__ import annotations
@@ -60,25 +61,33 @@ class Pool:
         return connection
 
     async def acquire(self, address: Address, open_: Open, *, connect: float | None, end: float) -> Connection:
-        """A connection to `address`, kept or opened by `open_`. `connect` (seconds) and `end` (an instant) bound the wait.
+        """A connection to `address`, kept or opened by `open_` within `connect` seconds; before the instant `end` in any case.
 
-        Raises ConnectFailed, and TimedOut with the phase "connect" or, when `end` came first, "total".
+        Raises ConnectFailed, and TimedOut with the phase "connect" or, at `end` and while in line, "total".
         """
+        await self._place_before(address, end)
         limit = inf if connect is None else self.loop.time() + connect
         phase = "connect" if limit < end else "total"
         limit = min(limit, end)
         scope = asyncio.timeout_at(None if limit == inf else limit)
         try:
             async with scope:
-                await self._place(address)
-                try:
-                    return self._pop_idle(address) or await self._make(address, open_)
-                except BaseException:
-                    self._leave_place(address)
-                    raise
+                return self._pop_idle(address) or await self._make(address, open_)
         except TimeoutError as error:
+            self._leave_place(address)
             phase = phase if scope.expired() else "connect"  # the system's own limit on a TCP handshake
             raise TimedOut(f"{address.peer}: no connection in time", phase=phase, sent=False) from error
+        except BaseException:
+            self._leave_place(address)
+            raise
+
+    async def _place_before(self, address: Address, end: float) -> None:
+        try:
+            async with asyncio.timeout_at(None if end == inf else end):
+                await self._place(address)
+        except TimeoutError as error:
+            reason = f"{address.peer}: the time for the whole call ended before a connection was free"
+            raise TimedOut(reason, phase="total", sent=False) from error
 
     async def _make(self, address: Address, open_: Open) -> Connection:
         if not self._is_closed:
