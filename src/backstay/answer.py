@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backstay.errors import RecoveryFailed, SchemaMismatch
+from backstay.errors import ConfigurationError, ProtocolError, RecoveryFailed, SchemaMismatch
 from backstay.recover import Aligned, Parsed, Status, align, parse
-from backstay.types import Request, Response, ResponseFormat
+from backstay.types import Metadata, Request, Response, ResponseFormat
 
 if TYPE_CHECKING:
     from backstay.ask import Prompt
     from backstay.client import Client
+    from backstay.codecs.embedding import Embeddings
     from backstay.dispatch import Dispatch
     from backstay.transport.base import Transport
 
@@ -57,24 +58,68 @@ async def ask_json(client: Client, prompt: Prompt, settings: Mapping[str, Any]) 
     return JsonAnswer(value=parsed.value, parsed=parsed, response=response)
 
 
+async def embed(
+    client: Client,
+    texts: str | Sequence[str],
+    *,
+    model: str | None,
+    dimensions: int | None,
+    timeout: float | None,
+    metadata: Metadata | None,
+) -> Embeddings:
+    """The vectors of `texts`, one for each. Raises ProtocolError where the provider sent fewer or more."""
+    from backstay.codecs.embedding import Embeddings, ask_for_vectors, texts_of
+
+    given = (texts,) if isinstance(texts, str) else tuple(texts)
+    request = ask_for_vectors(
+        model or client.model, given, dimensions=dimensions, metadata=metadata or Metadata(), **client.identity()
+    )
+    texts_of(request)  # every fault at once, before anything is opened or booked
+    reply = await client.send(request, timeout=timeout)
+    response = await reply.response()
+    if not isinstance(response, Embeddings):
+        raise ConfigurationError(f"{request.model} gives no vectors: name a model of embeddings")
+    if len(response.vectors) != len(given):
+        raise ProtocolError(f"{len(response.vectors)} vectors came back for {len(given)} texts")
+    return response
+
+
 async def count_tokens(dispatch: Dispatch, transport: Callable[[], Transport], request: Request) -> TokenCount:
-    """The provider's own count where its codec knows an endpoint for it, else the stated upper bound."""
+    """The provider's own count where its codec knows an endpoint for it, else a tokenizer's, else the stated upper bound.
+
+    A tokenizer is exact for the texts and not for what the provider puts around them, so its count is not said to be exact.
+    """
     from backstay.target import parse_model
-    from backstay.tokens import estimate_request
+    from backstay.tokenizer import counter_of
+    from backstay.tokens import estimate_request, upper_bound
 
     provider, model = parse_model(request.model)
     if not dispatch.is_service(provider):
-        target = dispatch.target(provider, model)
-        encode = getattr(target.codec, "encode_count_tokens", None)
-        if encode is not None:
-            http = target.address(encode(msgspec.structs.replace(request, model=model)))
-            raw = await transport().send(http)
-            try:
-                body = await raw.read()
-            finally:
-                await raw.aclose()
-            if raw.status >= 300:
-                raise target.codec.decode_error(raw.status, raw.headers, body)
-            counted: int = target.codec.decode_count_tokens(body)  # type: ignore[attr-defined]
+        counted = await _ask_count(dispatch, transport, provider, msgspec.structs.replace(request, model=model))
+        if counted is not None:
             return TokenCount(input_tokens=counted, is_exact=True, method=f"{provider} counted")
+    count, vocabulary = counter_of(model, upper_bound)
+    if vocabulary is not None:
+        method = f"upper bound: texts counted with {vocabulary}, their framing at most"
+        return TokenCount(input_tokens=estimate_request(request, count), is_exact=False, method=method)
     return TokenCount(input_tokens=estimate_request(request), is_exact=False, method="upper bound from its bytes")
+
+
+async def _ask_count(
+    dispatch: Dispatch, transport: Callable[[], Transport], provider: str, request: Request
+) -> int | None:
+    """The provider's count of the input tokens; None where it has no endpoint for it."""
+    from backstay.codecs.base import Counting
+
+    target = dispatch.target(provider, request.model)
+    codec = target.codec
+    if not isinstance(codec, Counting) or (asked := codec.encode_count_tokens(request)) is None:
+        return None
+    raw = await transport().send(target.address(asked))
+    try:
+        body = await raw.read()
+    finally:
+        await raw.aclose()
+    if raw.status >= 300:
+        raise target.scrubbed(target.codec.decode_error(raw.status, raw.headers, body))
+    return codec.decode_count_tokens(body)

@@ -12,7 +12,7 @@ simulations put a world of their own around it. It belongs to one event loop; `b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -35,11 +35,12 @@ from backstay.secret import Secret
 from backstay.service import Call, Layer, Reply, Service, stack
 from backstay.target import parse_model
 from backstay.transport.base import Transport
-from backstay.types import Request, Response
+from backstay.types import Metadata, Request, Response
 from backstay.usage import Meter
 
 if TYPE_CHECKING:
     from backstay.answer import JsonAnswer, TokenCount
+    from backstay.codecs.embedding import Embeddings
     from backstay.extract.extraction import Extraction
     from backstay.extract.schema import Schema
     from backstay.ledger.base import Ledger
@@ -128,13 +129,7 @@ class Client:
 
     def request(self, prompt: Prompt, settings: Mapping[str, Any]) -> Request:
         """The Request that a verb would send for `prompt` and `settings`, with its id made and its settings checked."""
-        return build_request(
-            prompt,
-            settings,
-            model=self.model,
-            id=self._world.ids.new(),
-            created_at=self._world.clock.wall_ns() / 1e9,
-        )
+        return build_request(prompt, settings, model=self.model, **self.identity())
 
     async def send(self, request: Request, *, stream: bool = False, timeout: float | None = None) -> Reply:
         """The Reply to `request`: what every other verb is made of. `timeout` (seconds) replaces the configured total."""
@@ -199,6 +194,28 @@ class Client:
         from backstay.answer import count_tokens
 
         return await count_tokens(self._dispatch, self._open_transport, self.request(prompt, settings))
+
+    async def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+    ) -> Embeddings:
+        """One vector for each text, in their order, with usage and cost: retried, timed and booked as any call.
+
+        `model` is "provider:model", the client's own by default; `dimensions` is the vectors' length where the model lets one
+        choose. Raises ConfigurationError where the provider has no embeddings, InvalidRequest with every fault, LLMError.
+        """
+        from backstay.answer import embed
+
+        return await embed(self, texts, model=model, dimensions=dimensions, timeout=timeout, metadata=metadata)
+
+    def identity(self) -> dict[str, Any]:
+        """The id and the creation time (Unix seconds) of a request that is made now."""
+        return {"id": self._world.ids.new(), "created_at": self._world.clock.wall_ns() / 1e9}
 
     async def aclose(self) -> None:
         """Close pooled connections and the ledger, as far as the client opened them. Idempotent."""

@@ -11,15 +11,20 @@ from typing import Any
 
 import msgspec
 
+from backstay.codecs.base import Asking
+from backstay.codecs.embedding import EmbeddingRequest
+from backstay.codecs.placeholder import fill
 from backstay.codecs.registry import ProviderRow, default_registry
+from backstay.codecs.sigv4 import region_of
 from backstay.config import Loaded
 from backstay.errors import ConfigurationError
+from backstay.layers.check import Check
 from backstay.layers.retry import RetryPolicy
 from backstay.ports import World
 from backstay.provider import Provider
 from backstay.secret import Secret
 from backstay.service import Call, Layer, Reply, Service, stack
-from backstay.target import Target, parse_model
+from backstay.target import AWSSigner, Signer, Target, parse_model
 from backstay.transport.base import Timeouts, Transport
 
 LayersOf = Callable[[str], tuple[Layer, ...]]
@@ -49,22 +54,33 @@ class Dispatch:
         self._world = world
         self._layers = layers
         self._stacks: dict[str, Service] = {}
+        self._embedders: dict[str, Service] = {}
 
     async def __call__(self, call: Call, /) -> Reply:
-        return await self.service(call.request.model)(call)
+        request = call.request
+        service = self.embedder(request.model) if isinstance(request, EmbeddingRequest) else self.service(request.model)
+        return await service(call)
 
     def service(self, model: str) -> Service:
         """The stack of "provider:model". Raises ConfigurationError for an unknown provider or a missing key."""
         found = self._stacks.get(model)
         if found is None:
-            found = self._stacks[model] = stack(self._innermost(model), *self._layers(model))
+            found = self._stacks[model] = stack(self._innermost(model, self.target), *self._layers(model))
         return found
 
-    def _innermost(self, model: str) -> Service:
+    def embedder(self, model: str) -> Service:
+        """The stack that makes vectors with "provider:model": the same layers but for Check, which judges conversations."""
+        found = self._embedders.get(model)
+        if found is None:
+            layers = [layer for layer in self._layers(model) if not isinstance(layer, Check)]
+            found = self._embedders[model] = stack(self._innermost(model, self.embedding_target), *layers)
+        return found
+
+    def _innermost(self, model: str, aim: Callable[[str, str], Target]) -> Service:
         provider, name = parse_model(model)
         if provider in self._services:
             return self._services[provider]
-        target = self.target(provider, name)
+        target = aim(provider, name)
         return Provider(target, self._transport(), timeouts=timeouts_of(self._loaded), clock=self._world.clock)
 
     def is_service(self, provider: str) -> bool:
@@ -74,18 +90,40 @@ class Dispatch:
     def target(self, provider: str, model: str) -> Target:
         """The Target of a configured provider: its row, with what the settings change about it."""
         row = self.row(provider)
-        settings = self._loaded.provider(provider)
-        key = self._keys.get(provider) or self._loaded.key(provider)
-        base_url = settings.base_url or row.base_url
-        if not base_url:
-            raise ConfigurationError(f"providers.{provider}.base_url: this provider has no address of its own; set one")
+        return self._target(row, model, row.codec())
+
+    def embedding_target(self, provider: str, model: str) -> Target:
+        """The Target of a configured provider's embeddings. Raises ConfigurationError where it has none."""
+        row = self.row(provider)
+        return self._target(row, model, row.embedding_codec())
+
+    def _target(self, row: ProviderRow, model: str, codec: Asking) -> Target:
+        template = self._loaded.provider(row.name).base_url or row.base_url
+        if not template:
+            raise ConfigurationError(f"providers.{row.name}.base_url: this provider has no address of its own; set one")
+        lookup = self._loaded.environment.get
+        base_url = fill(template, row.placeholders, lookup, model=model, provider=row.name)
+        key = self._keys.get(row.name) or self._loaded.key(row.name)
+        signer = None if key is not None else self._signer(row, base_url)
         return Target(
-            provider=provider,
+            provider=row.name,
             model=model,
-            codec=row.codec(),
+            codec=codec,
             base_url=base_url,
-            headers={**row.auth_headers(key), **self._loaded.headers(provider)},
+            headers={**row.auth_headers(key, is_signed=signer is not None), **self._loaded.headers(row.name)},
+            query=fill(row.query, row.placeholders, lookup, model=model, provider=row.name),
+            signer=signer,
         )
+
+    def _signer(self, row: ProviderRow, base_url: str) -> Signer | None:
+        """The signer of a provider whose requests AWS credentials prove; the address's own region wins over the environment's."""
+        credentials = self._loaded.credentials(row.name)
+        if credentials is None:
+            return None
+        region = region_of(base_url) or fill(
+            "{region}", row.placeholders, self._loaded.environment.get, model="", provider=row.name
+        )
+        return AWSSigner(credentials=credentials, region=region, service=row.service, clock=self._world.clock)
 
     def row(self, provider: str) -> ProviderRow:
         """The registry's row, or one made of the settings for a server of the user's own. Raises ConfigurationError."""
@@ -98,7 +136,12 @@ class Dispatch:
             )
         if settings.base_url is None:
             return default_registry().provider(provider)
-        return ProviderRow(name=provider, dialect=settings.dialect or "openai_chat", base_url=settings.base_url)
+        return ProviderRow(
+            name=provider,
+            dialect=settings.dialect or "openai_chat",
+            base_url=settings.base_url,
+            embedding_path="/embeddings",
+        )
 
 
 def timeouts_of(loaded: Loaded) -> Timeouts:

@@ -1,6 +1,6 @@
 """Every error that a call can end in: one tree, read by type, never by message.
 
-    LLMError                     .retryable .retry_after .call_id .attempts
+    LLMError                     .retryable .retry_after .call_id .attempts .limits
       ConfigurationError         unknown model, missing key, bad stack order, bad settings    .faults
         InvalidRequest           the provider would refuse this request: refused here, all faults in one
       TransportError             no HTTP answer                          .sent
@@ -27,7 +27,8 @@
         RecoveryFailed  SchemaMismatch(.tries .faults)  ToolFailed
 
 Status decides first, then a structured code; message text is read only inside a dialect's `decode_error`.
-`retryable` says whether the same request may succeed later; `retry_after` is the provider's own floor in seconds.
+`retryable` says whether the same request may succeed later; `retry_after` is the provider's own floor in seconds, and
+`limits` what its answer told of its rate limits.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
-    from backstay.types import Attempt, Response
+    from backstay.types import Attempt, Limit, Response
 
 
 class LLMError(Exception):
@@ -52,6 +53,7 @@ class LLMError(Exception):
         self.retry_after = retry_after
         self.call_id: str | None = None
         self.attempts: tuple[Attempt, ...] = ()
+        self.limits: tuple[Limit, ...] = ()
 
     def __str__(self) -> str:
         return self.message

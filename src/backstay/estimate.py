@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import msgspec
 
 from backstay.catalog.catalog import Catalog
+from backstay.catalog.model import Model
 from backstay.catalog.price import estimate
 from backstay.target import parse_model
 from backstay.tokens import estimate_request
@@ -22,8 +25,14 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 def estimate_cost(request: Request, catalog: Catalog) -> Estimate:
     """The Estimate of `request`, whose model is "provider:model". Without an output limit of its own, the model's counts."""
-    model = catalog.find(*parse_model(request.model))
+    return estimate_for(request, catalog.find(*parse_model(request.model)))
+
+
+def estimate_for(request: Request, model: Model | None, *, at: dt.datetime | None = None) -> Estimate:
+    """The Estimate of `request` if `model` answers it at `at`; `model` is None where the catalogue has no row."""
     input_tokens = estimate_request(request)
-    limit = request.max_output_tokens or (model.max_output_tokens if model is not None else None)
-    cost = None if model is None or limit is None else estimate(model, input_tokens, limit)
+    limit = request.max_output_tokens
+    if limit is None and model is not None:
+        limit = model.max_output_tokens
+    cost = None if model is None or limit is None else estimate(model, input_tokens, limit, at=at)
     return Estimate(input_tokens=input_tokens, output_tokens=limit, cost=cost)

@@ -12,13 +12,14 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 import msgspec
 
 from backstay.codecs.base import Decoder
+from backstay.codecs.limit import limits
 from backstay.errors import LLMError, ProtocolError, StreamInterrupted
 from backstay.event import CONTENT_EVENTS, Event, Finished
 from backstay.ports import Clock
 from backstay.service import Call, Reply
 from backstay.target import Target
 from backstay.transport.base import RawResponse, Timeouts, Transport
-from backstay.types import Provenance, Response
+from backstay.types import Limit, Provenance, Response
 from backstay.wire import HTTPRequest
 
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id", "x-ds-trace-id")
@@ -54,15 +55,13 @@ class Provider:
             body = b""
         finally:
             await raw.aclose()
-        return self._scrubbed(self._target.codec.decode_error(raw.status, raw.headers, body))
+        error = self._target.codec.decode_error(raw.status, raw.headers, body)
+        error.limits = self._limits(raw)
+        return self._target.scrubbed(error)
 
-    def _scrubbed(self, error: LLMError) -> LLMError:
-        """The error without our key in it, should the provider have quoted it."""
-        clean = self._target.scrub(error.message)
-        if clean != error.message:
-            error.message = clean
-            error.args = (clean, *error.args[1:])
-        return error
+    def _limits(self, raw: RawResponse) -> tuple[Limit, ...]:
+        """What the answer's headers say of the provider's rate limits."""
+        return limits(raw.headers, now=self._clock.wall_ns() / 1e9).entries
 
     async def _whole(self, raw: RawResponse) -> Response:
         try:
@@ -72,7 +71,7 @@ class Provider:
         try:
             return self._target.codec.decode(body)
         except LLMError as error:
-            self._scrubbed(error)
+            self._target.scrubbed(error)
             raise
 
     def _finish(self, response: Response, raw: RawResponse, http: HTTPRequest, started: float) -> Response:
@@ -80,7 +79,7 @@ class Provider:
             response,
             request_id=request_id(raw.headers),
             latency=self._clock.monotonic() - started,
-            provenance=Provenance(target=self._target.name, notes=http.notes),
+            provenance=Provenance(target=self._target.name, notes=http.notes, limits=self._limits(raw)),
         )
 
     async def _streamed(self, call: Call, raw: RawResponse, http: HTTPRequest, started: float) -> Reply:
@@ -91,10 +90,10 @@ class Provider:
         except BaseException as error:
             await raw.aclose()
             if isinstance(error, LLMError):
-                self._scrubbed(error)
+                self._target.scrubbed(error)
             raise
         first = self._clock.monotonic() - started
-        rest = _batches(decoder, chunks, self._scrubbed) if is_open else _nothing()
+        rest = _batches(decoder, chunks, self._target.scrubbed) if is_open else _nothing()
         reply = Reply(rest, head=head, close=raw.aclose)
 
         def amend(response: Response) -> Response:

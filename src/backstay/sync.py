@@ -11,7 +11,7 @@ loop, connections and a ledger connection of its own. The verbs are the async cl
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
@@ -20,10 +20,11 @@ from backstay.client import Client as AsyncClient
 from backstay.client import Streaming as AsyncStreaming
 from backstay.event import Event
 from backstay.portal import Portal
-from backstay.types import Response
+from backstay.types import Metadata, Response
 
 if TYPE_CHECKING:
     from backstay.answer import JsonAnswer, TokenCount
+    from backstay.codecs.embedding import Embeddings
     from backstay.estimate import Estimate
     from backstay.extract.extraction import Extraction
     from backstay.extract.schema import Schema
@@ -93,6 +94,21 @@ class Client:
     def count_tokens(self, prompt: Prompt, **settings: Unpack[Settings]) -> TokenCount:
         """The input tokens of `prompt`."""
         return self._portal.run(self._ensure().count_tokens(prompt, **settings))
+
+    def embed(
+        self,
+        texts: str | Sequence[str],
+        *,
+        model: str | None = None,
+        dimensions: int | None = None,
+        timeout: float | None = None,
+        metadata: Metadata | None = None,
+    ) -> Embeddings:
+        """One vector for each text; see the async client."""
+        client = self._ensure()
+        return self._portal.run(
+            client.embed(texts, model=model, dimensions=dimensions, timeout=timeout, metadata=metadata)
+        )
 
     def summary(self) -> Summary:
         """Calls, tokens, cost and latency of this client so far."""

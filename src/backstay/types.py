@@ -291,11 +291,23 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     delay_before: float = 0.0
 
 
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
+    """One rate limit of a provider's, as its answer told it: what it counts, how much in all, how much is left, and the seconds
+    until it is whole again. `period` is its window in seconds where that is told. Any fact may be None: not said."""
+
+    dimension: Literal["requests", "tokens", "input_tokens", "output_tokens"]
+    limit: int | None = None
+    remaining: int | None = None
+    reset: float | None = None
+    period: float | None = None
+
+
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """How an answer came about: the tries, the target that answered, and whether it is less than it seems.
 
     `degraded`: not from a model that was asked for (`rule` names the offline rule that spoke). `cached`: from a store.
-    `recovered`: its JSON had to be repaired. `notes` are sentences about settings that were left out or changed.
+    `recovered`: its JSON had to be repaired. `notes` are sentences about settings that were left out or changed. `limits` are
+    the provider's rate limits as its answer told them.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -305,6 +317,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     recovered: bool = False
     rule: str | None = None
     notes: tuple[str, ...] = ()
+    limits: tuple[Limit, ...] = ()
 
 
 class TokenLogprob(msgspec.Struct, frozen=True, kw_only=True):

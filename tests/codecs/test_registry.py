@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from backstay.codecs.embedding import ask_for_vectors
+from backstay.codecs.placeholder import fill
 from backstay.codecs.registry import ProviderRow, codec, default_registry, dialects, provider, providers
 from backstay.errors import ConfigurationError
 from backstay.secret import Secret
@@ -44,6 +46,51 @@ def test_keys_go_where_the_provider_wants_them() -> None:
     assert provider("azure").auth_headers(KEY) == {"api-key": KEY}
     assert provider("gemini").auth_headers(KEY) == {"x-goog-api-key": KEY}
     assert "0123" not in repr(bearer)
+
+
+def test_signed_requests_need_no_key() -> None:
+    """Where AWS credentials sign, no header carries a key; a bearer key is sent where there is one."""
+    row = provider("bedrock")
+    assert row.auth_headers(None, is_signed=True) == {}
+    assert set(row.auth_headers(KEY)) == {"authorization"}
+    with pytest.raises(ConfigurationError, match="AWS_BEARER_TOKEN_BEDROCK"):
+        row.auth_headers(None)
+
+
+@pytest.mark.parametrize("row", [row for row in providers() if row.embedding_path], ids=lambda row: row.name)
+def test_every_embedding_row_encodes_texts(row: ProviderRow) -> None:
+    """A path, and the text in a JSON body."""
+    http = row.embedding_codec().encode(ask_for_vectors("model-1", ["Good morning"]))
+    assert http.url.startswith("/")
+    assert b"Good morning" in http.body
+
+
+def test_a_provider_without_embeddings_says_so() -> None:
+    """And names providers that have them."""
+    with pytest.raises(ConfigurationError, match=r"anthropic has no embeddings.*openai"):
+        provider("anthropic").embedding_codec()
+
+
+@pytest.mark.parametrize("row", providers(), ids=lambda row: row.name)
+def test_every_hole_of_an_address_is_filled_by_something(row: ProviderRow) -> None:
+    """With all its variables set no hole is left, and nothing that the environment says can move the request elsewhere."""
+    variables = [name for each in row.placeholders.values() for name in each.variables]
+    filled = (
+        fill(
+            row.base_url + row.query,
+            row.placeholders,
+            dict.fromkeys(variables, "place-1").get,
+            model="a/b",
+            provider=row.name,
+        )
+        if row.name != "compatible"
+        else ""
+    )
+    assert "{" not in filled
+    for bad in ("evil.example/", "x@evil", "a?b", "a#b", "A B"):
+        for name in variables:
+            with pytest.raises(ConfigurationError, match=name):
+                fill(row.base_url + row.query, row.placeholders, {name: bad}.get, model="m", provider=row.name)
 
 
 def test_a_missing_key_is_told_by_the_names_of_its_variables() -> None:

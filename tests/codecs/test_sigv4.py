@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from backstay.codecs.sigv4 import AWSCredentials, canonical_request, sign
+from backstay.codecs.sigv4 import AWSCredentials, authority, canonical_request, region_of, sign
 from backstay.secret import Secret
+from backstay.transport.address import parse_url
 from backstay.wire import HTTPRequest
 
 NOW = datetime(2015, 8, 30, 12, 36, tzinfo=UTC).timestamp()
@@ -101,16 +102,29 @@ def test_headers_that_proxies_change_are_not_signed() -> None:
     assert signed.headers["user-agent"] == "x"
 
 
-def test_ports_belong_to_the_host_unless_they_are_the_usual_ones() -> None:
-    """What is signed is the Host header that a client sends."""
+def test_what_is_signed_is_the_host_that_the_transport_writes() -> None:
+    """The port stands in it where it stands in the URL; the header itself is left to the transport."""
     for url, host in (
-        ("https://h:443/", "h"),
-        ("http://h:80/", "h"),
+        ("https://h:443/", "h:443"),
+        ("http://H/", "h"),
         ("https://h:8443/", "h:8443"),
         ("http://[::1]:9/", "[::1]:9"),
     ):
-        signed = sign(HTTPRequest(url=url), KEY, region="r", service="s", now=NOW)
-        assert signed.headers["host"] == host
+        assert authority(url) == host == parse_url(url)[0].authority
+        assert "host" not in sign(HTTPRequest(url=url), KEY, region="r", service="s", now=NOW).headers
+
+
+def test_the_region_stands_in_the_address() -> None:
+    """Endpoints of every kind name their region; another host names none."""
+    for host, region in (
+        ("bedrock-runtime.us-east-1.amazonaws.com", "us-east-1"),
+        ("bedrock-runtime-fips.us-gov-west-1.amazonaws.com", "us-gov-west-1"),
+        ("vpce-1.bedrock-runtime.ap-southeast-2.vpce.amazonaws.com", "ap-southeast-2"),
+        ("bedrock-mantle.eu-west-1.api.aws", "eu-west-1"),
+        ("gateway.example.com", None),
+        ("127.0.0.1", None),
+    ):
+        assert region_of(f"https://{host}/v1") == region
 
 
 def test_botocore_signs_the_same() -> None:

@@ -18,6 +18,7 @@ ALIASES: Final[dict[str, tuple[str, ...]]] = {
     "bedrock": ("aws",),
     "bedrock_openai": ("aws",),
     "azure": _AZURE,
+    "azure_classic": _AZURE,
     "azure_responses": _AZURE,
     "openai_responses": ("openai",),
     "openrouter_responses": ("openrouter",),

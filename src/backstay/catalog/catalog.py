@@ -9,9 +9,7 @@ guess of a price is a wrong bill.
 from __future__ import annotations
 
 import datetime as dt
-import gzip
-from collections.abc import Iterable, Iterator
-from importlib import resources
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -19,21 +17,12 @@ import msgspec
 from backstay.catalog.alias import ALIASES, FREE, NOT_FREE
 from backstay.catalog.match import equals_of, forms_of, is_tuned_row, matches, snapshot_base, tuned_base
 from backstay.catalog.model import Model, Period, Rate, Rates
-from backstay.catalog.own import read_own
 from backstay.catalog.price import estimate, price
+from backstay.catalog.shipped import Shipped, shipped
 from backstay.types import Cost, Usage
 
-DATA = "data/models.json.gz"
 REMEMBERED = 10_000
 NOTHING = Rates(input=Rate(0), output=Rate(0))
-
-
-class Shipped(msgspec.Struct, frozen=True, kw_only=True):
-    """The file that ships: its date, its sources, its rows."""
-
-    date: str
-    sources: list[str]
-    models: list[Model]
 
 
 class _Shelf:
@@ -62,12 +51,12 @@ class _Shelf:
 class Catalog:
     """A set of models. Immutable; the answers to `find` are remembered."""
 
-    def __init__(self, models: Iterable[Model], *, date: str = "", sources: Iterable[str] = ()) -> None:
-        self.date = date
-        self.sources = tuple(sources)
-        self._models: dict[str, list[Model]] = {}
+    def __init__(self, models: Iterable[Model], *, below: Callable[[], Shipped] | None = None) -> None:
+        """Of `models`, and below them of those that `below` gives when one is first asked for."""
+        self._below = below
+        self._own: dict[str, list[Model]] = {}
         for model in models:
-            self._models.setdefault(model.provider, []).append(model)
+            self._own.setdefault(model.provider, []).append(model)
         self._shelves: dict[str, _Shelf] = {}
         self._found: dict[tuple[str, str], Model | None] = {}
 
@@ -75,15 +64,29 @@ class Catalog:
     def load(cls, user_file: str | Path | None = None) -> Catalog:
         """The shipped rows, those of `user_file` (TOML or JSON: a list `models`) before them.
 
-        Raises ConfigurationError naming the file and each row that is wrong.
+        The shipped rows are read when one is first asked for. Raises ConfigurationError naming the user's file and each row of
+        it that is wrong.
         """
-        data = resources.files("backstay.catalog").joinpath(DATA).read_bytes()
-        shipped = msgspec.json.decode(gzip.decompress(data), type=Shipped)
-        catalog = cls(shipped.models, date=shipped.date, sources=shipped.sources)
         if user_file is None:
-            return catalog
-        own = read_own(Path(user_file), catalog.find)
-        return cls([*own, *shipped.models], date=shipped.date, sources=shipped.sources)
+            return cls((), below=shipped)
+        from backstay.catalog.own import read_own
+
+        return cls(read_own(Path(user_file), cls((), below=shipped).find), below=shipped)
+
+    @property
+    def date(self) -> str:
+        """The day on which the shipped rows were last true; empty where there are none."""
+        return self._below().date if self._below is not None else ""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the shipped rows come from."""
+        return self._below().sources if self._below is not None else ()
+
+    def _rows(self, place: str) -> Iterator[Model]:
+        yield from self._own.get(place, ())
+        if self._below is not None:
+            yield from self._below().rows(place)
 
     def find(self, provider: str, model: str) -> Model | None:
         """The model that `provider` knows as `model`; None where the catalogue has no row for it."""
@@ -107,7 +110,7 @@ class Catalog:
     def _look_up(self, provider: str, name: str) -> Model | None:
         for place in (provider, *ALIASES.get(provider, ())):
             if place not in self._shelves:
-                self._shelves[place] = _Shelf(self._models.get(place, ()))
+                self._shelves[place] = _Shelf(self._rows(place))
             if (found := self._shelves[place].find(name)) is not None:
                 return found
         return None
@@ -122,9 +125,12 @@ class Catalog:
 
     def models(self, provider: str | None = None) -> Iterator[Model]:
         """All rows, or those of one provider (by its own name or its alias)."""
-        places = self._models if provider is None else dict.fromkeys((provider, *ALIASES.get(provider, ())))
+        if provider is None:
+            places = dict.fromkeys((*self._own, *(self._below().providers if self._below is not None else ())))
+        else:
+            places = dict.fromkeys((provider, *ALIASES.get(provider, ())))
         for place in places:
-            yield from self._models.get(place, ())
+            yield from self._rows(place)
 
     def search(self, text: str) -> Iterator[Model]:
         """The rows whose provider, id or name holds every word of `text`."""

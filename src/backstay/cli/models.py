@@ -16,7 +16,18 @@ from backstay.cli.table import print_table
 from backstay.config import load
 
 PRICES = ("input", "output", "cache_read")
-FIGURES = ("window", "longest", "$ in", "$ out", "$ cached")
+FIGURES = ("window", "output", "$ in", "$ out", "$ cached")
+SPARE = ("can", "output", "$ cached")
+"""What a narrow terminal does without, the first one first."""
+
+ABILITIES = {
+    "has_json_schema": "schema",
+    "has_tools": "tools",
+    "has_vision": "vision",
+    "has_audio": "audio",
+    "has_reasoning": "reasoning",
+}
+"""What sets models apart, and the word for it."""
 
 
 @click.command()
@@ -40,8 +51,12 @@ def command(words: tuple[str, ...], limit: int, as_json: bool, config_path: str 
         click.echo(msgspec.json.format(msgspec.json.encode(shown), indent=2).decode())
     else:
         _show(shown)
-        more = f"; {len(found) - limit:,} more (--limit)" if len(found) > limit else ""
-        click.echo(f"prices in USD per million tokens, as of {catalog.date}, from {', '.join(catalog.sources)}{more}")
+        click.echo(
+            f"USD per million tokens on {catalog.date}; ? unknown, - no rate of its own, + dearer for long inputs"
+        )
+        click.echo(f"from {'; '.join(catalog.sources)}")
+        if len(found) > limit:
+            click.echo(f"{len(found) - limit:,} more: --limit")
 
 
 def _show(models: Iterable[Model]) -> None:
@@ -51,7 +66,7 @@ def _show(models: Iterable[Model]) -> None:
         prices = [_price(getattr(rates, name)) if rates is not None else "?" for name in PRICES]
         limits = [_count(model.context_window), _count(model.max_output_tokens)]
         rows.append([model.provider, model.id, *limits, *prices, _can(model)])
-    print_table(["provider", "model", *FIGURES, "can"], rows, figures=FIGURES)
+    print_table(["provider", "model", *FIGURES, "can"], rows, figures=FIGURES, spare=SPARE)
 
 
 def _price(rate: Rate | None) -> str:
@@ -64,9 +79,10 @@ def _price(rate: Rate | None) -> str:
 def _count(number: int | None) -> str:
     if number is None:
         return "?"
-    return f"{number / 1e6:g}M" if number >= 1_000_000 else f"{number / 1000:g}k" if number >= 1000 else str(number)
+    if number >= 1_000_000:
+        return f"{number / 1e6:.3g}M"
+    return f"{number / 1000:.0f}k" if number >= 1000 else str(number)
 
 
 def _can(model: Model) -> str:
-    flags = (name.removeprefix("has_") for name in Model.__struct_fields__ if name.startswith("has_"))
-    return " ".join(name for name in flags if getattr(model, f"has_{name}")).replace("_", "-")
+    return " ".join(word for name, word in ABILITIES.items() if getattr(model, name))

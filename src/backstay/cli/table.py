@@ -1,7 +1,7 @@
 """Tables for people: aligned columns of plain text, fitted to the terminal, whole where there is none.
 
-A column is text (left) or figures (right). When the terminal is too narrow, the widest text column gives way first, with an
-ellipsis; figures never do. Piped output is not cut.
+A column is text (left) or figures (right). When the terminal is too narrow, figures that can be spared are left out, and that is
+said; then the widest text column gives way, with an ellipsis. A figure is never cut. Piped output is whole.
 """
 
 from __future__ import annotations
@@ -17,14 +17,51 @@ GAP = "  "
 LEAST = 8
 """A text column is not made narrower than this."""
 
+READABLE = 20
+"""A text column that would become narrower than this is given the room of a spare column."""
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], *, figures: Sequence[str] = ()) -> None:
-    """Print `rows` under `header`; the columns named in `figures` are aligned to the right."""
+
+def print_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    figures: Sequence[str] = (),
+    spare: Sequence[str] = (),
+) -> None:
+    """Print `rows` under `header`. The columns named in `figures` are aligned to the right; those in `spare` are left out, the
+    first one first, where the terminal is too narrow for all."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    left_out = left_out_of(header, rows, figures=figures, spare=spare, width=width)
+    kept = [index for index, name in enumerate(header) if name not in left_out]
+    header, rows = [header[index] for index in kept], [[row[index] for index in kept] for row in rows]
     lines = lay_out(header, rows, figures=figures, width=width)
     click.echo(click.style(lines[0], bold=True))
     for line in lines[1:]:
         click.echo(line)
+    if left_out:
+        click.echo(f"left out, because the terminal is narrow: {', '.join(left_out)}")
+
+
+def left_out_of(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    figures: Sequence[str],
+    spare: Sequence[str],
+    width: int | None,
+) -> list[str]:
+    """The columns of `spare` that must go, so that each text column has its width, or a readable part of it."""
+    if width is None:
+        return []
+    widths = dict(zip(header, _widths([header, *rows]), strict=True))
+    wanted = {name: wide if name in figures else min(wide, READABLE) for name, wide in widths.items()}
+    gone: list[str] = []
+    for name in spare:
+        if sum(wanted.values()) + len(GAP) * (len(wanted) - 1) <= width:
+            break
+        del wanted[name]
+        gone.append(name)
+    return gone
 
 
 def lay_out(
@@ -32,7 +69,7 @@ def lay_out(
 ) -> list[str]:
     """The lines of the table, the header first; at most `width` columns wide where the figures leave room."""
     cells = [list(header), *(list(row) for row in rows)]
-    widths = [max(columns(row[index]) for row in cells) for index in range(len(header))]
+    widths = _widths(cells)
     is_figure = [name in figures for name in header]
     if width is not None:
         _narrow(widths, is_figure, width - len(GAP) * (len(header) - 1))
@@ -42,6 +79,10 @@ def lay_out(
         ).rstrip()
         for row in cells
     ]
+
+
+def _widths(cells: Sequence[Sequence[str]]) -> list[int]:
+    return [max(columns(row[index]) for row in cells) for index in range(len(cells[0]))]
 
 
 def _narrow(widths: list[int], is_figure: Sequence[bool], room: int) -> None:

@@ -11,9 +11,11 @@ import click
 
 from backstay.cli.table import print_table
 from backstay.config import load
-from backstay.ledger.report import KEYS, Line, report, to_csv, to_json, zone_of
+from backstay.ledger.report import KEYS, Line, report_with_total, to_csv, to_json, zone_of
 
 FIGURES = ("calls", "attempts", "failed", "input", "output", "cost USD", "avg s", "p95 s")
+SPARE = ("avg s", "attempts", "p95 s", "failed")
+"""What a narrow terminal does without, the first one first."""
 
 
 @click.command()
@@ -38,13 +40,14 @@ def command(**options: Any) -> None:
     by = [key.strip() for key in options["keys"].split(",") if key.strip()]
     path = options["ledger"] or ledger_path(load(options["config_path"]))
     since, until = (instant(options[name], options["zone"]) for name in ("since", "until"))
-    lines = report(read_rows(path, since_ns=since, until_ns=until), by, zone=options["zone"])
+    rows = read_rows(path, since_ns=since, until_ns=until)
+    lines, total = report_with_total(rows, by, zone=options["zone"])
     if options["format_"] == "json":
         click.echo(to_json(lines))
     elif options["format_"] == "csv":
         click.echo(to_csv(lines, by), nl=False)
     else:
-        show(lines, by)
+        show(lines, total, by)
 
 
 def instant(day: str | None, zone: str) -> int | None:
@@ -58,35 +61,58 @@ def instant(day: str | None, zone: str) -> int | None:
     return int(midnight.timestamp()) * 10**9
 
 
-def show(lines: Sequence[Line], by: Sequence[str]) -> None:
-    """A table for people; what its marks mean is said below it."""
+def show(lines: Sequence[Line], total: Line, by: Sequence[str]) -> None:
+    """A table for people, tokens rounded and money aligned; what its marks mean is said below it."""
     if not lines:
         click.echo("no attempts in the ledger for that time")
         return
-    rows = [[*(line.group[key] or "-" for key in by), *_figures(line)] for line in lines]
-    print_table([*by, *FIGURES], rows, figures=FIGURES)
-    if any(line.unpriced for line in lines):
-        click.echo("+ marks groups with attempts of unknown price, which no sum contains")
-    if any(line.estimated_usd for line in lines):
-        click.echo("~ marks groups in which some attempts stand at their estimate, because their end is not known")
+    shown = [*lines, total] if len(lines) > 1 else lines
+    money = _aligned(shown)
+    names = [[line.group[key] or "-" for key in by] for line in lines]
+    names += [["total", *[""] * (len(by) - 1)]] * (len(shown) - len(lines))
+    rows = [[*name, *_figures(line, cost)] for name, line, cost in zip(names, shown, money, strict=True)]
+    print_table([*by, *FIGURES], rows, figures=FIGURES, spare=SPARE)
+    if total.unpriced:
+        click.echo(f"+ without {total.unpriced:,} attempts whose price is unknown")
+    if total.estimated_usd:
+        click.echo(f"~ of which {money_of(total.estimated_usd, 4)} USD are estimates: failed, dropped or open attempts")
 
 
-def _figures(line: Line) -> tuple[str, ...]:
-    mark = ("~" if line.estimated_usd else "") + ("+" if line.unpriced else "")
+def _figures(line: Line, cost: str) -> tuple[str, ...]:
     return (
         f"{line.calls:,}",
         f"{line.attempts:,}",
         f"{line.failed:,}",
-        f"{line.input_tokens:,}",
-        f"{line.output_tokens:,}",
-        _money(line.cost_usd) + mark,
+        tokens_of(line.input_tokens),
+        tokens_of(line.output_tokens),
+        cost,
         _seconds(line.latency_avg),
         _seconds(line.latency_p95),
     )
 
 
-def _money(sum_: Decimal) -> str:
-    return f"{sum_:,.2f}" if sum_ >= 100 else f"{sum_:.6f}".rstrip("0").rstrip(".") if sum_ else "0"
+def _aligned(lines: Sequence[Line]) -> list[str]:
+    """The costs with as many decimals as the largest can bear, each with its marks, so that the points stand in one column."""
+    largest = max(line.cost_usd for line in lines)
+    decimals = 2 if largest >= 1_000 else 4 if largest >= 1 else 6
+    marks = [("~" if line.estimated_usd else "") + ("+" if line.unpriced else "") for line in lines]
+    room = max(map(len, marks))
+    return [f"{money_of(line.cost_usd, decimals)}{mark:<{room}}" for line, mark in zip(lines, marks, strict=True)]
+
+
+def money_of(usd: Decimal, decimals: int) -> str:
+    """US dollars to so many decimals; what is less than the last of them is not shown as nothing."""
+    least = Decimal(1).scaleb(-decimals)
+    return f"<{least:f}" if 0 < usd < least else f"{usd:,.{decimals}f}"
+
+
+def tokens_of(count: int) -> str:
+    """Three digits and a unit: 497k, 10.8M; whole below ten thousand."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "k")):
+        if count >= size and count >= 10_000:
+            share = count / size
+            return f"{share:.{0 if share >= 99.95 else 1}f}{unit}"
+    return f"{count:,}"
 
 
 def _seconds(value: float | None) -> str:

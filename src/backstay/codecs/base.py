@@ -11,7 +11,7 @@ unknown fields, missing fields, nulls and unknown kinds pass through. They do no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from backstay.errors import LLMError
 from backstay.event import Event
@@ -50,8 +50,8 @@ class HTTPAnswer(Protocol):
     body: bytes
 
 
-class Codec(Protocol):
-    """One dialect. Immutable and shared; all state is in the decoders and encoders that it makes."""
+class Asking(Protocol):
+    """The forward half of a dialect: all that a provider needs."""
 
     @property
     def name(self) -> str:
@@ -68,6 +68,25 @@ class Codec(Protocol):
 
     def decoder(self, request: Request | None = None) -> Decoder:
         """A fresh decoder for one stream."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A dialect that may know an endpoint which counts input tokens without answering."""
+
+    def encode_count_tokens(self, request: Request) -> HTTPRequest | None:
+        """The HTTP request that asks for the count; None where this server has no such endpoint. Raises InvalidRequest."""
+
+    def decode_count_tokens(self, body: bytes) -> int:
+        """The count in its answer. Raises ProtocolError where there is none."""
+
+
+class EmbeddingCodec(Asking, Protocol):
+    """A dialect of embeddings: `decode` gives `Embeddings`, and nothing is streamed."""
+
+
+class Codec(Asking, Protocol):
+    """One dialect. Immutable and shared; all state is in the decoders and encoders that it makes."""
 
     def decode_request(self, http: HTTPRequest) -> Request:
         """The Request that a client of this dialect sent. Raises BadRequest naming the field that is wrong."""

@@ -19,6 +19,8 @@ _LONE_SURROGATE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F].."
 )
 
+_YEAR_10000: Final = 253_402_300_800
+
 
 def read_json(data: bytes) -> Any:
     """The JSON value of `data`. Raises ProtocolError, with the beginning of the data, where it is none.
@@ -67,6 +69,12 @@ def count_of(value: Any) -> int | None:
 def number_of(value: Any) -> float | None:
     """`value` as a float where it is a number, else None."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def moment_of(value: Any) -> float | None:
+    """`value` as Unix seconds where it is a number of this era, else None: zero, milliseconds and NaN tell no time."""
+    number = number_of(value)
+    return number if number is not None and 0 < number < _YEAR_10000 else None
 
 
 def object_of(value: Any) -> dict[str, Any]:

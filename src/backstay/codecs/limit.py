@@ -10,11 +10,13 @@ Garbage and negative values are no facts.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from backstay.codecs.retry_after import parse_wait
+from backstay.types import Limit
 
 Dimension: TypeAlias = Literal["requests", "tokens", "input_tokens", "output_tokens"]
 
@@ -39,19 +41,6 @@ _DIMENSIONS: Final[dict[str, Dimension]] = {
     "project-requests": "requests",
 }
 _PERIODS: Final = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0, "month": 30 * 86400.0}
-
-
-class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """One limit of the provider's: what it counts, how much in all, how much is left, and the seconds until it is whole again.
-
-    `period` is the window in seconds where the name tells it. Any fact may be None: not said, or not readable.
-    """
-
-    dimension: Dimension
-    limit: int | None = None
-    remaining: int | None = None
-    reset: float | None = None
-    period: float | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,6 +74,7 @@ def limits(headers: Mapping[str, str], *, now: float | None = None) -> Limits:
     return Limits(entries=_tightest(entries), unreadable=tuple(unreadable))
 
 
+@lru_cache(maxsize=256)
 def _place(name: str) -> tuple[str, str, Dimension, float | None] | None:
     """Scope, fact, dimension and period that a header's name speaks of; None when it is no rate-limit header."""
     prefix = next((prefix for prefix in _PREFIXES if name.startswith(prefix)), None)

@@ -12,6 +12,7 @@ import msgspec
 
 from backstay.codecs.lenient import (
     keep,
+    moment_of,
     number_of,
     object_of,
     objects_of,
@@ -71,7 +72,7 @@ def read_decoded(answer: Any) -> Response:
 
 def created_at(answer: Wire) -> float | None:
     """The time of creation in Unix seconds; 0 says nothing."""
-    return number_of(answer.get("created")) or None
+    return moment_of(answer.get("created"))
 
 
 def finish_word(value: Any) -> str | None:

@@ -68,6 +68,20 @@ class OpenAIChat:
         """A fresh decoder for one stream; the request's length helps to make unique ids for calls that have none."""
         return ChatDecoder(str(len(request.messages)) if request is not None else "")
 
+    def encode_count_tokens(self, request: Request) -> HTTPRequest | None:
+        """The POST that asks for the input tokens of `request`, where the server has an endpoint for that; else None."""
+        if self.rules.count_path is None:
+            return None
+        from backstay.codecs.anthropic import AnthropicCodec
+
+        return msgspec.structs.replace(AnthropicCodec().encode_count_tokens(request), url=self.rules.count_path)
+
+    def decode_count_tokens(self, body: bytes) -> int:
+        """The count of input tokens in the answer to `encode_count_tokens`."""
+        from backstay.codecs.anthropic import AnthropicCodec
+
+        return AnthropicCodec().decode_count_tokens(body)
+
     def decode_request(self, http: HTTPRequest) -> Request:
         """The Request that a client of this dialect sent."""
         return read_request(http.body, asks_usage=self.rules.stream_usage)

@@ -13,16 +13,22 @@ from typing import Final
 
 import msgspec
 
-from backstay.codecs.openai_error import read_error, write_error
+from backstay.codecs.lenient import count_of, object_of, read_json
+from backstay.codecs.openai_error import error_in_body, read_error, write_error
 from backstay.codecs.responses_answer import read_answer, write_answer
 from backstay.codecs.responses_encoder import ResponsesEncoder
 from backstay.codecs.responses_item import DIALECT
 from backstay.codecs.responses_request import read_request, write_request
 from backstay.codecs.responses_stream import ResponsesDecoder
-from backstay.errors import InvalidRequest, LLMError
+from backstay.errors import InvalidRequest, LLMError, ProtocolError
 from backstay.fold import fold
 from backstay.types import Request, Response
 from backstay.wire import HTTPRequest
+
+_COUNTED: Final = frozenset(
+    ("model", "input", "instructions", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning", "truncation")
+)
+"""The fields that input_tokens takes."""
 
 
 class OpenAIResponses:
@@ -61,6 +67,23 @@ class OpenAIResponses:
     def decoder(self, request: Request | None = None) -> ResponsesDecoder:
         """A fresh decoder for one stream."""
         return ResponsesDecoder()
+
+    def encode_count_tokens(self, request: Request) -> HTTPRequest:
+        """The POST that asks for the input tokens of `request`, without answering it."""
+        http = self.encode(request)
+        body = {name: value for name, value in msgspec.json.decode(http.body).items() if name in _COUNTED}
+        return msgspec.structs.replace(http, url="/responses/input_tokens", body=msgspec.json.encode(body))
+
+    def decode_count_tokens(self, body: bytes) -> int:
+        """The count of input tokens in the answer to `encode_count_tokens`. Raises ProtocolError where there is none."""
+        answer = object_of(read_json(body))
+        error = error_in_body(answer)
+        if error is not None:
+            raise error
+        counted = count_of(answer.get("input_tokens"))
+        if counted is None:
+            raise ProtocolError("the answer states no count of input tokens")
+        return counted
 
     def decode_request(self, http: HTTPRequest) -> Request:
         """The Request that a client of this dialect sent."""

@@ -24,7 +24,8 @@ class ChatRules(msgspec.Struct, frozen=True, kw_only=True):
     `has_named_tool`: whether one tool can be forced by name. `schema`: "strict" (OpenAI's subset is enforced), "any", or
     "object_only" where no JSON Schema is taken. `tool_id_length`: the longest tool-call id, exact with `has_exact_tool_id`.
     `has_cache_control`: whether `cache_control` marks are understood. `uses_model_traits`: whether model names mean what they
-    mean at OpenAI, so that `trait.py` applies. `path` is joined to the base URL.
+    mean at OpenAI, so that `trait.py` applies. `path` is joined to the base URL, and so is `count_path`, where the server counts
+    the input tokens of a request in Anthropic's form.
     """
 
     path: str = "/chat/completions"
@@ -52,6 +53,7 @@ class ChatRules(msgspec.Struct, frozen=True, kw_only=True):
     file_url_part: Literal["file", "document_url", "file_url"] | None = None
     is_audio_bare: bool = False
     uses_model_traits: bool = True
+    count_path: str | None = None
 
 
 COMPATIBLE = ChatRules(

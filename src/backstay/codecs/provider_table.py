@@ -11,6 +11,7 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from backstay.codecs.openai_rule import COMPATIBLE, ChatRules
+from backstay.codecs.placeholder import Placeholder
 from backstay.codecs.registry import ProviderRow
 
 _REASONING: Final = replace(COMPATIBLE, reasoning_back="reasoning")
@@ -48,11 +49,27 @@ _DEEPSEEK: Final = replace(
 )
 _XAI: Final = replace(COMPATIBLE, max_tokens_field="max_completion_tokens", top_k_field=None)
 _PERPLEXITY: Final = replace(COMPATIBLE, seed_field=None, file_url_part="file_url", has_user=False)
-_LLAMACPP: Final = replace(COMPATIBLE, reasoning_in="template")
+_LLAMACPP: Final = replace(COMPATIBLE, reasoning_in="template", count_path="/messages/count_tokens")
 _COHERE: Final = replace(COMPATIBLE, top_k_field=None, has_parallel_tools=False, has_user=False)
 _ZAI: Final = replace(COMPATIBLE, reasoning_in="thinking", top_k_field=None, has_penalties=False)
 _GOOGLE: Final = replace(COMPATIBLE, top_k_field=None, has_logprobs=False, has_user=False)
-_VERTEX: Final = "https://{location}-aiplatform.googleapis.com/v1/projects/{project}/locations/{location}"
+_VERTEX: Final = "https://{host}/v1/projects/{project}/locations/{location}"
+_LOCATION: Final = ("GOOGLE_CLOUD_LOCATION", "CLOUD_ML_REGION", "GOOGLE_CLOUD_REGION")
+_GOOGLE_PLACES: Final = {
+    "host": Placeholder(
+        variables=_LOCATION,
+        form="{}-aiplatform.googleapis.com",
+        special={
+            "global": "aiplatform.googleapis.com",
+            "us": "aiplatform.us.rep.googleapis.com",
+            "eu": "aiplatform.eu.rep.googleapis.com",
+        },
+    ),
+    "location": Placeholder(variables=_LOCATION),
+    "project": Placeholder(variables=("GOOGLE_CLOUD_PROJECT", "ANTHROPIC_VERTEX_PROJECT_ID"), pattern="[a-z0-9:.-]+"),
+}
+_REGION: Final = {"region": Placeholder(variables=("AWS_REGION", "AWS_DEFAULT_REGION"))}
+_RESOURCE: Final = {"resource": Placeholder(variables=("AZURE_OPENAI_RESOURCE", "AZURE_RESOURCE_NAME"))}
 
 
 def _chat(name: str, base_url: str, *key_env: str, rules: ChatRules = COMPATIBLE, **fields: Any) -> ProviderRow:
@@ -98,6 +115,8 @@ ROWS: Final = (
         base_url="https://generativelanguage.googleapis.com/v1beta",
         key_env=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
         auth="x-goog-api-key",
+        embedding_path="batchEmbedContents",
+        embedding="gemini_embedding",
         source="https://ai.google.dev/api/generate-content",
     ),
     ProviderRow(
@@ -105,6 +124,9 @@ ROWS: Final = (
         dialect="bedrock",
         base_url="https://bedrock-runtime.{region}.amazonaws.com",
         key_env=("AWS_BEARER_TOKEN_BEDROCK",),
+        auth="sigv4",
+        service="bedrock",
+        placeholders=_REGION,
         source="https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html",
     ),
     ProviderRow(
@@ -113,6 +135,9 @@ ROWS: Final = (
         base_url=f"{_VERTEX}/publishers/google",
         key_env=("GOOGLE_OAUTH_ACCESS_TOKEN",),
         settings={"host": "vertex"},
+        placeholders=_GOOGLE_PLACES,
+        embedding_path="predict",
+        embedding="vertex_embedding",
         source="https://cloud.google.com/vertex-ai/generative-ai/docs/model-reference/inference",
     ),
     ProviderRow(
@@ -121,6 +146,7 @@ ROWS: Final = (
         base_url=f"{_VERTEX}/publishers/anthropic/models",
         key_env=("GOOGLE_OAUTH_ACCESS_TOKEN",),
         settings={"host": "vertex", "version": "vertex-2023-10-16"},
+        placeholders=_GOOGLE_PLACES,
         source="https://cloud.google.com/vertex-ai/generative-ai/docs/partner-models/claude",
     ),
     _chat(
@@ -128,6 +154,9 @@ ROWS: Final = (
         "https://bedrock-runtime.{region}.amazonaws.com/openai/v1",
         "AWS_BEARER_TOKEN_BEDROCK",
         rules=replace(_REASONING, max_tokens_field="max_completion_tokens", top_k_field=None),
+        auth="sigv4",
+        service="bedrock",
+        placeholders=_REGION,
         source="https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html",
     ),
     _chat(
@@ -137,6 +166,7 @@ ROWS: Final = (
         rules=ChatRules(),
         auth="api-key",
         embedding_path="/embeddings",
+        placeholders=_RESOURCE,
         source="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
     ),
     ProviderRow(
@@ -146,7 +176,22 @@ ROWS: Final = (
         key_env=("AZURE_OPENAI_API_KEY",),
         auth="api-key",
         embedding_path="/embeddings",
+        placeholders=_RESOURCE,
         source="https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
+    ),
+    _chat(
+        "azure_classic",
+        "https://{resource}.openai.azure.com/openai/deployments/{model}",
+        "AZURE_OPENAI_API_KEY",
+        rules=ChatRules(),
+        auth="api-key",
+        embedding_path="/embeddings",
+        placeholders={
+            **_RESOURCE,
+            "api_version": Placeholder(variables=("OPENAI_API_VERSION", "AZURE_API_VERSION"), default="2024-10-21"),
+        },
+        query="api-version={api_version}",
+        source="https://learn.microsoft.com/azure/ai-foundry/openai/reference",
     ),
     _chat(
         "mistral",
@@ -317,6 +362,8 @@ ROWS: Final = (
         key_env=("OLLAMA_API_KEY",),
         url_env=("OLLAMA_HOST",),
         is_local=True,
+        embedding_path="/api/embed",
+        embedding="ollama_embedding",
         source="https://docs.ollama.com/api",
     ),
 )

@@ -15,12 +15,14 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from backstay.codecs.base import Codec
+from backstay.codecs.base import Codec, EmbeddingCodec
 from backstay.codecs.openai_rule import ChatRules
+from backstay.codecs.placeholder import Placeholder
 from backstay.errors import ConfigurationError
 from backstay.secret import Secret
 
-Auth: TypeAlias = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "none"]
+Auth: TypeAlias = Literal["bearer", "x-api-key", "api-key", "x-goog-api-key", "sigv4", "none"]
+"""How a key is sent. "sigv4": as a bearer token where there is one, else AWS credentials sign each request."""
 
 _CODECS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -34,14 +36,25 @@ _CODECS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Dialects, and the class that speaks each; imported when it is first asked for."""
 
+_EMBEDDINGS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "openai_embedding": "backstay.codecs.embedding:OpenAIEmbedding",
+        "gemini_embedding": "backstay.codecs.embedding_other:GeminiEmbedding",
+        "vertex_embedding": "backstay.codecs.embedding_other:VertexEmbedding",
+        "ollama_embedding": "backstay.codecs.embedding_other:OllamaEmbedding",
+    }
+)
+"""Dialects of embeddings, likewise."""
+
 
 class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     """One provider, or one kind of local server.
 
-    `base_url` is without a trailing slash and may hold a `{placeholder}` that the user's configuration fills. `key_env` and
-    `url_env` name environment variables, the preferred one first; whoever reads the environment reads them. `rules` is the
-    dialect's own struct of differences (None: the dialect's defaults), `settings` what else its codec takes.
-    `embedding_path` is None where there is no such API. `source` is the page that the facts are from.
+    `base_url` is without a trailing slash; a `{hole}` in it is filled by `placeholders`, or by a base_url of the user's own.
+    `query` (with holes too) is added to every URL. `key_env` and `url_env` name environment variables, the preferred one
+    first; whoever reads the environment reads them. `rules` is the dialect's own struct of differences (None: the dialect's
+    defaults), `settings` what else its codec takes. `embedding_path` is None where there is no such API, `embedding` the
+    dialect that it speaks. `service` is the AWS service that signatures are for. `source` is the page that the facts are from.
     """
 
     name: str
@@ -55,6 +68,10 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     rules: ChatRules | None = None
     settings: dict[str, Any] = {}
     embedding_path: str | None = None
+    embedding: str = "openai_embedding"
+    placeholders: dict[str, Placeholder] = {}
+    query: str = ""
+    service: str = ""
     source: str = ""
 
     @property
@@ -67,15 +84,27 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
         rules = {} if self.rules is None else {"rules": self.rules}
         return _load(self.dialect)(**rules, **self.settings)
 
-    def auth_headers(self, key: Secret | None) -> dict[str, str | Secret]:
-        """The headers that carry `key`, and the row's own; lower-case names. Raises ConfigurationError without a needed key."""
+    def embedding_codec(self) -> EmbeddingCodec:
+        """The codec of this provider's embeddings. Raises ConfigurationError where it has none."""
+        if self.embedding_path is None:
+            raise ConfigurationError(
+                f"{self.name} has no embeddings: ask a provider that has them, such as openai or gemini"
+            )
+        make: Callable[..., EmbeddingCodec] = _find(_EMBEDDINGS[self.embedding])
+        return make(path=self.embedding_path)
+
+    def auth_headers(self, key: Secret | None, *, is_signed: bool = False) -> dict[str, str | Secret]:
+        """The headers that carry `key`, and the row's own; lower-case names.
+
+        `is_signed`: a signature will stand in for a key. Raises ConfigurationError without a needed key.
+        """
         headers: dict[str, str | Secret] = dict(self.headers)
         if key is None:
-            if self.needs_key:
+            if self.needs_key and not is_signed:
                 where = " or ".join(self.key_env) or "the configuration"
                 raise ConfigurationError(f"{self.name}: there is no key: set {where}")
             return headers
-        if self.auth == "bearer":
+        if self.auth in ("bearer", "sigv4"):
             headers["authorization"] = Secret(f"Bearer {key.reveal()}")
         elif self.auth != "none":
             headers[self.auth] = key
@@ -123,9 +152,13 @@ def _load(dialect: str) -> Callable[..., Codec]:
     place = _CODECS.get(dialect)
     if place is None:
         raise ConfigurationError(_unknown("dialect", dialect, _CODECS))
-    module, _, name = place.partition(":")
-    make: Callable[..., Codec] = getattr(import_module(module), name)
+    make: Callable[..., Codec] = _find(place)
     return make
+
+
+def _find(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
 
 
 def dialects() -> tuple[str, ...]:

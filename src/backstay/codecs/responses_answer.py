@@ -12,7 +12,7 @@ import msgspec
 
 from backstay.codecs.lenient import (
     keep,
-    number_of,
+    moment_of,
     object_of,
     objects_of,
     own,
@@ -94,7 +94,7 @@ def read_decoded(answer: Any) -> Response:
         usage=read_usage(answer.get("usage"), DIALECT) or Usage(),
         model=text_or_none(answer.get("model")),
         id=text_or_none(answer.get("id")),
-        created_at=number_of(answer.get("created_at")) or None,
+        created_at=moment_of(answer.get("created_at")),
         logprobs=_read_all_logprobs(answer) or None,
         extra=read_extra(answer),
     )

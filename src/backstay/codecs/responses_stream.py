@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from backstay.codecs.lenient import number_of, object_of, objects_of, read_json, text_of, text_or_none
+from backstay.codecs.lenient import moment_of, object_of, objects_of, read_json, text_of, text_or_none
 from backstay.codecs.openai_answer import read_logprobs
 from backstay.codecs.openai_error import error_in_body
 from backstay.codecs.openai_outcome import read_usage
@@ -177,7 +177,7 @@ class ResponsesDecoder:
         if not self._started:
             self._started = True
             answer = object_of(event.get("response"))
-            model, created = text_or_none(answer.get("model")), number_of(answer.get("created_at")) or None
+            model, created = text_or_none(answer.get("model")), moment_of(answer.get("created_at"))
             events.append(Started(text_or_none(answer.get("id")), model, created))
 
     def _on_text(self, event: Wire, events: list[Event]) -> None:

@@ -58,7 +58,9 @@ def _first_able(
     config: Config, models: dict[str, str | None], rows: Sequence[ProviderRow], environment: Environment
 ) -> Choice:
     lacking = {
-        row.name for row in rows if not has_address(row) and not config.providers.get(row.name, Provider()).base_url
+        row.name
+        for row in rows
+        if not has_address(row, environment) and not config.providers.get(row.name, Provider()).base_url
     }
     able = [(name, config.providers[name]) for name in models if name in config.providers and models[name]]
     for name, provider in able:
@@ -79,7 +81,9 @@ def is_there(reference: str, environment: Environment) -> bool:
     return kind == "keyring" or Path(place).expanduser().is_file()
 
 
-def missing_address(config: Config, rows: Sequence[ProviderRow], model: str) -> Iterator[tuple[str, str]]:
+def missing_address(
+    config: Config, rows: Sequence[ProviderRow], model: str, environment: Environment
+) -> Iterator[tuple[str, str]]:
     """Providers that lack an address, with the fault: those that are not built in, and the one to ask if its row has a gap."""
     known = {row.name: row for row in rows}
     for name, provider in config.providers.items():
@@ -90,5 +94,9 @@ def missing_address(config: Config, rows: Sequence[ProviderRow], model: str) -> 
                 "is not built in, so it needs a base_url" + (f"; did you mean providers.{near}?" if near else ""),
             )
     name = model.partition(":")[0]
-    if name in known and not has_address(known[name]) and not config.providers.get(name, Provider()).base_url:
+    if (
+        name in known
+        and not has_address(known[name], environment)
+        and not config.providers.get(name, Provider()).base_url
+    ):
         yield name, f"has an address of your own, like {known[name].base_url}: set providers.{name}.base_url"

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from backstay.codecs.registry import ProviderRow, providers
+from backstay.codecs.sigv4 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, AWSCredentials
 from backstay.config import file
 from backstay.config.entry import Arguments
 from backstay.config.environment import Environment
@@ -52,11 +53,35 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
         provider = self.provider(name)
         if provider.key is not None:
             return resolve(provider.key, self.environment, keyring=self.keyring)
-        row = next((row for row in self.rows if row.name == name), None)
-        if row is None or not row.needs_key:
+        row = self._row(name)
+        if row is None or not row.needs_key or self.credentials(name) is not None:
             return None
-        where = " or ".join(f"export {variable}=..." for variable in row.key_env)
-        raise ConfigurationError(f"{name} has no key. Remedy: {where} or set providers.{name}.key")
+        ways = [f"export {variable}=..." for variable in row.key_env]
+        if row.auth == "sigv4":
+            ways.append(f"export {ACCESS_KEY_ID}=... {SECRET_ACCESS_KEY}=...")
+        raise ConfigurationError(f"{name} has no key. Remedy: {' or '.join(ways)} or set providers.{name}.key")
+
+    def credentials(self, name: str) -> AWSCredentials | None:
+        """The AWS credentials that sign a provider's requests; None where it takes none, has a key, or there are none.
+
+        Raises ConfigurationError where one half is missing.
+        """
+        row, get = self._row(name), self.environment.get
+        if row is None or row.auth != "sigv4" or self.provider(name).key is not None:
+            return None
+        halves = {variable for variable in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if get(variable)}
+        if not halves:
+            return None
+        if missing := {ACCESS_KEY_ID, SECRET_ACCESS_KEY} - halves:
+            raise ConfigurationError(f"{name}: {missing.pop()} is not set, and {halves.pop()} is. Remedy: export both")
+        return AWSCredentials(
+            access_key_id=get(ACCESS_KEY_ID) or "",
+            secret_access_key=resolve(f"env:{SECRET_ACCESS_KEY}", self.environment),
+            session_token=resolve(f"env:{SESSION_TOKEN}", self.environment) if get(SESSION_TOKEN) else None,
+        )
+
+    def _row(self, name: str) -> ProviderRow | None:
+        return next((row for row in self.rows if row.name == name), None)
 
     def headers(self, name: str) -> dict[str, str | Secret]:
         """The additional headers of a provider, references resolved. Raises ConfigurationError as `key` does."""

@@ -57,7 +57,7 @@ def settle(
         values = {**{entry.place: entry for entry in read_proxy(environment)}, **values}
     config = Config(**_build(tree(), (), values))
     choice = choose(config, rows, environment, services=services)
-    faults += _joint_faults(config, values, choice, rows)
+    faults += _joint_faults(config, values, choice, rows, environment)
     if faults:
         return Settled(faults=sorted(faults, key=_line))
     return Settled(config=config, sources=_sources(values, choice), choice=choice)
@@ -123,10 +123,14 @@ def _places(node: Node, values: Mapping[Place, Entry], place: Place = ()) -> Ite
 
 
 def _joint_faults(
-    config: Config, values: Mapping[Place, Entry], choice: Choice, rows: Sequence[ProviderRow]
+    config: Config,
+    values: Mapping[Place, Entry],
+    choice: Choice,
+    rows: Sequence[ProviderRow],
+    environment: Environment,
 ) -> Iterator[str]:
     """Faults that only several values together have."""
-    for name, fault in missing_address(config, rows, choice.model):
+    for name, fault in missing_address(config, rows, choice.model, environment):
         yield f"{_where(values, ('providers', name))}: providers.{name}: {fault}"
     for name, provider in config.providers.items():
         if provider.dialect is not None and provider.dialect not in dialects():

@@ -16,7 +16,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from backstay.codecs.placeholder import holes
 from backstay.codecs.registry import ProviderRow
+from backstay.config.environment import Environment
+from backstay.errors import ConfigurationError
 
 OFFLINE: Final = "offline:rules"
 BUILT_IN: Final[Mapping[str, str | None]] = MappingProxyType({"offline": "rules", "scripted": None, "local": "model"})
@@ -92,6 +95,7 @@ def region_address(like: str | None, text: str) -> str:
 ADDRESSES: Final = (
     ("AZURE_OPENAI_ENDPOINT", "azure", server_address),
     ("AZURE_OPENAI_ENDPOINT", "azure_responses", server_address),
+    ("AZURE_OPENAI_ENDPOINT", "azure_classic", server_address),
     ("AWS_REGION", "bedrock", region_address),
     ("AWS_DEFAULT_REGION", "bedrock", region_address),
 )
@@ -120,9 +124,12 @@ def _same(text: str) -> str:
     return text
 
 
-def has_address(row: ProviderRow) -> bool:
-    """True for a row whose address is whole; some hold a `{placeholder}` for the user's own part of it."""
-    return "{" not in row.base_url
+def has_address(row: ProviderRow, environment: Environment) -> bool:
+    """True for a row whose address is whole, or made whole by the environment's names for the user's own parts of it."""
+    try:
+        return not holes(row.base_url, row.placeholders, environment.get)
+    except ConfigurationError:
+        return True  # what is wrong with the variable is said where the address is made
 
 
 PROXIES: Final = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from backstay.document.document import Document
 from backstay.extract.extraction import Extraction
-from backstay.extract.loop import complete, field_of, status_of
-from backstay.extract.schema import Schema
+from backstay.extract.found import field_of
+from backstay.extract.schema import Schema, complete
+from backstay.extract.settle import status_of
 from backstay.offline.einvoice_xml import InvoiceXMLError, is_invoice_xml, read_invoice_xml
 from backstay.types import Cost, Provenance
 

@@ -2,177 +2,137 @@
 
 Whoever answers, a model or the offline rules, answers with the plain object. A rule also says how sure it is of each field and
 where it read it; a model's values are looked up in the document, and one that is not there keeps little confidence.
-Re-asking is bounded, happens inside the one deadline of the call, and shows the model its own answer and its faults.
+
+    pieces    a document that is too long is asked about in overlapping parts, merged by evidence (piece.py)
+    samples   by choice each part is asked about several times, and what agrees is taken (agreement.py)
+    asks      a wrong answer is shown its faults and asked for again, a cut one with more room, a refusal is not
+    settling  validators, a validation question by choice, calibration, the gate, and what it all cost (settle.py)
+
+Every question goes through one `ask`, which holds the one deadline of them all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Any, TypeAlias
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
 
-import jsonschema_rs
 import msgspec
 
-from backstay.errors import OutputError
-from backstay.extract.evidence import Evidence
-from backstay.extract.extraction import Ending, Extraction, Field
-from backstay.extract.schema import Schema, leaves, nullable
-from backstay.offline.finding import Finding
-from backstay.recover import Aligned, Parsed, Status, align
-from backstay.types import Cost, File, Message, Request, Response, ResponseFormat, Text, assistant, user
+from backstay.errors import LLMError
+from backstay.extract.agreement import vote
+from backstay.extract.extraction import Extraction, Field
+from backstay.extract.form import answer_of, closed
+from backstay.extract.found import Finder, rule_fields
+from backstay.extract.logprob import value_probabilities
+from backstay.extract.piece import Piece, cut, merge, shift
+from backstay.extract.plan import Ask, Plan
+from backstay.extract.question import corrected, first_question, longer, with_document
+from backstay.extract.reading import Answered, read_answer
+from backstay.extract.schema import Schema, complete, nullable
+from backstay.extract.settle import Read, settle
+from backstay.types import Request, Response
 
-Ask: TypeAlias = Callable[[Request], Awaitable[Response]]
-
-GROUNDED = 0.85
-UNGROUNDED = 0.3
-ABSENT = 0.6
-"""Confidence of a model's field before any calibration: found in the document, not found, said to be absent."""
+T = TypeVar("T")
 
 
 async def extract(
-    ask: Ask, schema: Schema, text: str, *, request: Request, source: str = "", max_asks: int = 3
+    ask: Ask, schema: Schema, text: str, *, request: Request, source: str = "", plan: Plan | None = None
 ) -> Extraction:
     """The Extraction of the document `text` by `schema`. `request` carries the model and settings to ask with.
 
-    Raises what `ask` raises. An answer that never fits the schema gives status "failed" with the faults, not an exception.
+    Raises what the first `ask` about a piece raises. An answer that never fits the schema gives status "failed" with the
+    faults, not an exception; an error on the way to a better answer stands in `errors`, and what was answered is kept.
     """
-    wanted = nullable(schema.schema)
-    asked = _first(request, schema, wanted, text, source)
-    responses: list[Response] = []
-    while True:
-        response = await ask(asked)
-        responses.append(response)
-        parsed, faults = _read(response, wanted)
-        if not faults or len(responses) >= max_asks or response.provenance.degraded:
-            return _result(schema, text, responses, parsed, faults, source)
-        asked = _again(asked, response, faults)
+    plan = plan or Plan()
+    job = _Job(ask, schema, request, source, plan)
+    return await settle(ask, schema, plan, request, await job.read(text))
 
 
-def _first(request: Request, schema: Schema, wanted: dict[str, Any], text: str, source: str) -> Request:
-    document = File(text=text, name=source or "document", media_type="text/plain")
-    return msgspec.structs.replace(
-        request,
-        system=schema.instruction,
-        messages=(user(Text(text="Extract the fields from this document."), document),),
-        response_format=ResponseFormat(schema=wanted, name=schema.name),
-        metadata=msgspec.structs.replace(request.metadata, task=request.metadata.task or schema.task),
-    )
+class _Job:
+    """The asking about one document."""
 
+    def __init__(self, ask: Ask, schema: Schema, request: Request, source: str, plan: Plan) -> None:
+        self._ask = ask
+        self._schema = schema
+        self._source = source
+        self._plan = plan
+        self._wanted = nullable(schema.schema)
+        self._question = first_question(request, schema, closed(self._wanted), form=plan.form, examples=plan.examples)
+        self._room = asyncio.Semaphore(plan.concurrency)
 
-def _again(asked: Request, response: Response, faults: list[str]) -> Request:
-    complaint = "That answer does not fit the schema:\n" + "\n".join(f"- {fault}" for fault in faults[:20])
-    said: Message = assistant(response.text or "(no text)")
-    follow_up = user(f"{complaint}\n\nAnswer again with the whole corrected JSON object, and nothing else.")
-    return msgspec.structs.replace(asked, messages=(*asked.messages, said, follow_up), id=f"{asked.id}+")
+    async def read(self, text: str) -> Read:
+        """What all pieces of the document hold together."""
+        pieces = cut(text, self._plan.piece_chars, self._plan.overlap)
+        names = [""] if len(pieces) == 1 else [f"#{number}" for number in range(1, len(pieces) + 1)]
+        parts = await _together(self._piece(piece, name) for piece, name in zip(pieces, names, strict=True))
+        data, fields = merge([(data, fields) for data, fields, _ in parts]) if len(parts) > 1 else parts[0][:2]
+        answered = tuple(one for _, _, several in parts for one in several)
+        data = complete(data, self._schema.schema)
+        return Read(text=text, source=self._source, data=data, fields=fields, answered=answered)
 
+    async def _piece(self, piece: Piece, name: str) -> tuple[dict[str, Any], dict[str, Field], list[Answered]]:
+        """What one piece holds, its evidence placed in the whole document."""
+        answered = await self._samples(with_document(self._question, piece.text, self._source, suffix=name))
+        usable = [one for one in answered if not one.is_failed] or answered
+        datas = [complete(one.reading.data, self._schema.schema) for one in usable]
+        best, shares = vote(datas)
+        response = usable[best].responses[-1]
+        fields = rule_fields(response)
+        if fields is None:
+            signals = {"logprob": _probabilities(usable[best])}
+            if len(usable) > 1:
+                signals["agreement"] = shares
+            fields = Finder(piece.text, has_evidence=self._plan.has_evidence).fields(datas[best], signals)
+        return datas[best], {path: shift(field, piece.start) for path, field in fields.items()}, answered
 
-def _read(response: Response, wanted: dict[str, Any]) -> tuple[Parsed | Aligned | None, list[str]]:
-    try:
-        parsed = align(response.text, wanted)
-    except OutputError as error:
-        return None, [str(error)]
-    if parsed.status is Status.FAILED or not isinstance(parsed.value, dict):
-        return None, [str(fault) for fault in parsed.errors] or ["the answer holds no JSON object"]
-    return parsed, [_fault(error) for error in jsonschema_rs.validator_for(wanted).iter_errors(parsed.value)]
-
-
-def _fault(error: jsonschema_rs.ValidationError) -> str:
-    place = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in error.instance_path).lstrip(".")
-    return f"{place or 'the object'}: {error.message}"
-
-
-def _result(
-    schema: Schema,
-    text: str,
-    responses: list[Response],
-    parsed: Parsed | Aligned | None,
-    faults: list[str],
-    source: str,
-) -> Extraction:
-    last = responses[-1]
-    data = complete(parsed.value if parsed is not None else {}, schema.schema)
-    fields = _from_rule(last) or _from_text(data, Evidence(text))
-    recovered = parsed is not None and parsed.status is not Status.SUCCESS
-    return Extraction(
-        status="failed" if faults else status_of(data, schema.schema),
-        data=data,
-        fields=fields,
-        provenance=msgspec.structs.replace(last.provenance, recovered=recovered),
-        source=source,
-        attempts=len(responses),
-        cost=total_cost(responses),
-        errors=tuple(faults),
-        warnings=() if parsed is None else tuple(map(str, parsed.warnings)),
-    )
-
-
-def complete(value: Any, schema: dict[str, Any]) -> dict[str, Any]:
-    """`value` with every property of the schema present: what was not said is null, at every depth of plain objects."""
-    known = value if isinstance(value, dict) else {}
-    result: dict[str, Any] = {}
-    for name, child in schema.get("properties", {}).items():
-        inner = known.get(name)
-        if child.get("type") == "object" and child.get("properties"):
-            inner = complete(inner, child)
-        elif child.get("type") == "array" and inner is None:
-            inner = []
-        result[name] = inner
-    return result | {name: inner for name, inner in known.items() if name not in result}
-
-
-def _from_rule(response: Response) -> dict[str, Field] | None:
-    facts = (response.extra or {}).get("offline", {}).get("fields")
-    if facts is None:
-        return None
-    found = msgspec.convert(facts, dict[str, Finding])
-    return {path: field_of(finding) for path, finding in found.items()}
-
-
-def field_of(finding: Finding) -> Field:
-    """A rule's Finding as a Field: grounded where it has a place, or was derived from what has one."""
-    has_place = finding.start is not None and finding.end is not None
-    return Field(
-        value=finding.value,
-        confidence=finding.confidence,
-        evidence=(finding.start, finding.end) if has_place else None,  # type: ignore[arg-type]
-        grounded=has_place or (finding.value is not None and finding.reason is not None),
-        reason=finding.reason,
-    )
-
-
-def _from_text(data: dict[str, Any], evidence: Evidence) -> dict[str, Field]:
-    fields: dict[str, Field] = {}
-    for path, value in leaves(data):
-        if value is None or value in ([], {}):
-            fields[path] = Field(value=value, confidence=ABSENT, reason="the model says that the document lacks it")
-            continue
-        span = evidence.find(value)
-        fields[path] = Field(
-            value=value,
-            confidence=GROUNDED if span else UNGROUNDED,
-            evidence=span,
-            grounded=span is not None,
-            reason=None if span else "not found in the document",
+    async def _samples(self, question: Request) -> list[Answered]:
+        """The answers to one question. A degraded one is not asked for again, because it would be the same."""
+        first = await self._answer(question)
+        if self._plan.samples <= 1 or first.responses[-1].provenance.degraded:
+            return [first]
+        warm = self._plan.sample_temperature
+        temperature = question.temperature if warm is None else max(question.temperature or 0.0, warm)
+        numbers = range(2, self._plan.samples + 1)
+        others = (
+            msgspec.structs.replace(question, temperature=temperature, id=f"{question.id}~{number}")
+            for number in numbers
         )
-    return fields
+        return [first, *await _together(self._answer(other) for other in others)]
+
+    async def _answer(self, question: Request) -> Answered:
+        """Ask until an answer fits, the number of asks is used up, or asking again cannot help."""
+        async with self._room:
+            asked = question
+            responses: list[Response] = [await self._ask(asked)]
+            while True:
+                last = responses[-1]
+                reading = read_answer(last, self._wanted)
+                is_final = reading.trouble in ("none", "refused") or len(responses) >= self._plan.max_asks
+                if is_final or last.provenance.degraded:
+                    return Answered(reading=reading, responses=tuple(responses))
+                asked = longer(asked) if reading.trouble == "cut" else corrected(asked, last, reading.faults)
+                try:
+                    responses.append(await self._ask(asked))
+                except LLMError as error:  # what was paid for is kept; the error stands in the extraction
+                    return Answered(reading=reading, responses=tuple(responses), error=error)
 
 
-def status_of(data: dict[str, Any], schema: dict[str, Any]) -> Ending:
-    """Complete, partial or empty, by the fields that the schema requires."""
-    present = {path.partition(".")[0].partition("[")[0] for path, value in leaves(data) if value not in (None, [], {})}
-    if not present:
-        return "empty"
-    required = set(schema.get("required") or schema.get("properties", ()))
-    return "complete" if required <= present else "partial"
+def _probabilities(answered: Answered) -> dict[str, float]:
+    """The log-probabilities of the last answer's values, where the provider gave any and the answer is text."""
+    response = answered.responses[-1]
+    answer = answer_of(response)
+    if response.logprobs is None or not isinstance(answer, str):
+        return {}
+    return value_probabilities(answered.reading.data, answer, response.logprobs)
 
 
-def total_cost(responses: list[Response]) -> Cost | None:
-    """What all answers cost together; None as soon as one is unknown."""
-    costs = [response.cost for response in responses]
-    if any(cost is None for cost in costs):
-        return None
-    return Cost(
-        nano_usd=sum(cost.nano_usd for cost in costs if cost),
-        is_estimate=any(cost.is_estimate for cost in costs if cost),
-        price_id=costs[-1].price_id if costs and costs[-1] else "",
-    )
+async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all, in order. The first error ends the others and is raised as it is."""
+    tasks = [asyncio.ensure_future(one) for one in work]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,13 +1,14 @@
 """Schema: what is to be extracted: a name, a JSON Schema, its leaves, and the words that ask for it.
 
-Three schemas are built in (`receipt`, `invoice`, `denial`); any JSON Schema file, or dict, is taken as well. Every property is
-made nullable in what is asked for, because an honest extractor must be able to say that a document lacks a value.
+Three schemas are built in (`receipt`, `invoice`, `denial`); a JSON Schema (a file or a dict) or a type (a pydantic model, msgspec
+Struct, dataclass or TypedDict) is taken as well. Every property is made nullable in what is asked for, because an honest extractor must be able to say that a document lacks a value.
 """
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,14 @@ BUILT_IN = ("receipt", "invoice", "denial")
 
 
 class Schema(msgspec.Struct, frozen=True, kw_only=True):
-    """A named JSON Schema. `task` ("extract:invoice") tells rules, ledger and limits what is being done."""
+    """A named JSON Schema. `task` ("extract:invoice") tells rules, ledger and limits what is being done.
+
+    `kind` is the type that the schema was made of, where it was made of one.
+    """
 
     name: str
     schema: dict[str, Any]
+    kind: Any = None
 
     @property
     def task(self) -> str:
@@ -56,13 +61,15 @@ def built_in(name: str) -> Schema:
     return Schema(name=name, schema=msgspec.json.decode(text))
 
 
-def load_schema(source: str | Path | dict[str, Any], *, name: str = "") -> Schema:
-    """The schema that `source` names: a built-in name, a JSON Schema file, or a JSON Schema itself.
+def load_schema(source: str | Path | dict[str, Any] | type, *, name: str = "") -> Schema:
+    """The schema that `source` names: a built-in name, a JSON Schema file, a JSON Schema itself, or a type.
 
     Raises ConfigurationError where the file is missing, is no JSON, or is no JSON Schema of an object.
     """
     if isinstance(source, dict):
-        return checked(Schema(name=name or str(source.get("title", "custom")), schema=source))
+        return checked(Schema(name=name or _plain(str(source.get("title", "custom"))), schema=source))
+    if isinstance(source, type):
+        return _of_type(source, name)
     if str(source) in BUILT_IN:
         return built_in(str(source))
     path = Path(source)
@@ -78,6 +85,24 @@ def load_schema(source: str | Path | dict[str, Any], *, name: str = "") -> Schem
             f"schema {str(source)!r}: a JSON Schema is an object, this is a {type(schema).__name__}"
         )
     return checked(Schema(name=name or path.stem, schema=schema))
+
+
+def _of_type(kind: type, name: str) -> Schema:
+    from backstay.recover.target import read_target
+
+    try:
+        described = read_target(kind).schema
+    except (TypeError, ValueError) as error:
+        raise ConfigurationError(f"schema {kind.__name__}: describes no object ({error})") from error
+    known = dict(described) if isinstance(described, Mapping) else {}
+    top = {**known, **resolve(known, known)}
+    top.pop("$ref", None)
+    return checked(Schema(name=name or _plain(kind.__name__), schema=top, kind=kind))
+
+
+def _plain(name: str) -> str:
+    """A name that every provider takes: letters, digits, `_` and `-`, at most 64."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "_", name)[:64].strip("_") or "custom"
 
 
 def checked(schema: Schema) -> Schema:
@@ -148,5 +173,58 @@ def _allow_null(node: Any) -> None:
         node["type"] = [kind, "null"]
         if "enum" in node and None not in node["enum"]:
             node["enum"] = [*node["enum"], None]
+    elif "$ref" in node:
+        node["anyOf"] = [{"$ref": node.pop("$ref")}, {"type": "null"}]
+    elif "enum" in node and None not in node["enum"]:
+        node["enum"] = [*node["enum"], None]
     elif "anyOf" in node and not any(child == {"type": "null"} for child in node["anyOf"]):
         node["anyOf"] = [*node["anyOf"], {"type": "null"}]
+
+
+def complete(value: Any, schema: dict[str, Any], root: dict[str, Any] | None = None) -> dict[str, Any]:
+    """`value` with every property of the schema present: what was not said is null, at every depth of plain objects."""
+    root = schema if root is None else root
+    known = value if isinstance(value, dict) else {}
+    result: dict[str, Any] = {}
+    for name, child in schema.get("properties", {}).items():
+        node = resolve(child, root) if isinstance(child, dict) else {}
+        inner = known.get(name)
+        if node.get("type") == "object" and node.get("properties"):
+            inner = complete(inner, node, root)
+        elif node.get("type") == "array" and inner is None:
+            inner = []
+        result[name] = inner
+    return result | {name: inner for name, inner in known.items() if name not in result}
+
+
+_NUMBERED = re.compile(r"(?:^|_|\.)(?:number|no|id|code|npi|reference|account|iban)s?$")
+_INDEX = re.compile(r"\[\d+\]")
+
+
+def kind_of(path: str, schema: dict[str, Any]) -> str:
+    """The type of the field at `path` for calibration: date, amount, number, boolean, choice, id or text."""
+    node: dict[str, Any] = schema
+    for step in _INDEX.sub(".[]", path).split("."):
+        node = resolve(_chosen(node), schema)
+        below = node.get("items") if step == "[]" else node.get("properties", {}).get(step)
+        node = resolve(below, schema) if isinstance(below, dict) else {}
+    node = resolve(_chosen(node), schema)
+    kinds = node.get("type", "string")
+    kinds = set(kinds) if isinstance(kinds, list) else {kinds}
+    if "enum" in node or "const" in node:
+        return "choice"
+    if str(node.get("format", "")).startswith("date"):
+        return "date"
+    if kinds & {"number", "integer"}:
+        return "number"
+    if "boolean" in kinds:
+        return "boolean"
+    if str(node.get("pattern", "")).startswith("^-?[0-9]"):
+        return "amount"
+    return "id" if _NUMBERED.search(_INDEX.sub("", path)) else "text"
+
+
+def _chosen(node: dict[str, Any]) -> dict[str, Any]:
+    """The branch of `X or null` that is not null."""
+    branches = [child for child in node.get("anyOf", ()) if child != {"type": "null"}]
+    return branches[0] if len(branches) == 1 and isinstance(branches[0], dict) else node

@@ -5,24 +5,44 @@ request is sent, and an unfinished row is found on the next start. The answer is
 
     complete    posted with the provider's usage at the catalogue's price; an unknown price stays unknown
     failed      voided when nothing was sent or the provider refused it, else posted as failed at the estimate
-    dropped     posted as dropped with what usage is known; its cost is the estimate, marked as one
+    dropped     posted as dropped with what usage is known; its cost is the estimate, marked as one, unless the answer was whole
+
+A ledger that cannot be written refuses the attempt before it is sent, and fails an answer that it could not write down. It
+never hides why an attempt failed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
+import logging
+from typing import Any, NamedTuple
 
 import msgspec
 
 from backstay.errors import LLMError, Refused, StatusError, TransportError
-from backstay.estimate import estimate_cost
-from backstay.ledger.base import Ticket
+from backstay.estimate import estimate_for
+from backstay.ledger.base import LedgerFailed, Ticket
 from backstay.ledger.row import Ending, Reservation, Settlement
 from backstay.ports import World
 from backstay.service import DROPPED, Call, Outcome, Reply, Service
 from backstay.target import parse_model
 from backstay.types import Cost, Response
 from backstay.usage import Meter
+
+log = logging.getLogger("backstay")
+
+COUNTS = tuple(name for name in Settlement.__struct_fields__ if name.endswith("_tokens"))
+"""The counts of tokens that a row keeps."""
+
+
+class _Trip(NamedTuple):
+    """What is known of an attempt when it begins."""
+
+    call: Call
+    started_ns: int
+    at: dt.datetime
+    estimate: Cost | None
 
 
 class Bookkeeping:
@@ -35,25 +55,44 @@ class Bookkeeping:
         self._provider, self._model = parse_model(target)
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
-        estimate = estimate_cost(msgspec.structs.replace(call.request, model=self._target), self._meter.catalog).cost
-        await self._meter.ledger.reserve(self._reservation(call, estimate))
+        trip = self._begin(call)
+        await self._written(self._meter.ledger.reserve(self._reservation(trip)), trip)
         try:
             reply = await inner(call)
         except BaseException as error:
             self._meter.count_failure()
-            await asyncio.shield(_durable(self._fail(call, error, estimate)))
+            await _noted(self._fail(trip, error), error)
             raise
-        reply.amend(self._priced)
-        self._settle_at_end(reply, call, estimate)
+        reply.amend(lambda response: self._priced(response, trip))
+        self._settle_at_end(reply, trip)
         return reply
 
-    def _reservation(self, call: Call, estimate: Cost | None) -> Reservation:
-        about = call.request.metadata
+    def _begin(self, call: Call) -> _Trip:
+        started_ns = self._world.clock.wall_ns()
+        at = dt.datetime.fromtimestamp(started_ns // 10**9, tz=dt.UTC)
+        model = self._meter.catalog.find(self._provider, self._model)
+        return _Trip(call, started_ns, at, estimate_for(call.request, model, at=at).cost)
+
+    async def _written(self, reserved: Ticket, trip: _Trip) -> None:
+        """Wait until the reservation is durable. Whoever stops waiting gives it back: nothing was sent."""
+        try:
+            await reserved
+        except LedgerFailed:
+            self._meter.count_failure()
+            raise
+        except BaseException as error:
+            self._meter.count_failure()
+            self._meter.ledger.void(trip.call.attempt_id, self._world.clock.wall_ns(), describe(error))
+            raise
+
+    def _reservation(self, trip: _Trip) -> Reservation:
+        request, estimate = trip.call.request, trip.estimate
+        about = request.metadata
         return Reservation(
-            attempt_id=call.attempt_id,
-            call_id=call.request.id,
-            number=call.attempt,
-            started_ns=self._world.clock.wall_ns(),
+            attempt_id=trip.call.attempt_id,
+            call_id=request.id,
+            number=trip.call.attempt,
+            started_ns=trip.started_ns,
             provider=self._provider,
             model=self._model,
             tenant=about.tenant,
@@ -63,24 +102,28 @@ class Bookkeeping:
             price_id="" if estimate is None else estimate.price_id,
         )
 
-    def _priced(self, response: Response) -> Response:
+    def _priced(self, response: Response, trip: _Trip) -> Response:
+        """`response` with its cost at the rates of the attempt's start; without one where it is unknown."""
         if response.cost is not None:
             return response
-        cost = self._meter.catalog.price(self._provider, self._model, response.usage)
+        try:
+            cost = self._meter.catalog.price(self._provider, self._model, response.usage, at=trip.at)
+        except ValueError as error:  # counts that mean nothing: the answer is good, its price is not known
+            log.warning("%s: the provider's usage has no price: %s", self._target, error)
+            return response
         return response if cost is None else msgspec.structs.replace(response, cost=cost)
 
-    def _settle_at_end(self, reply: Reply, call: Call, estimate: Cost | None) -> None:
+    def _settle_at_end(self, reply: Reply, trip: _Trip) -> None:
         tickets: list[Ticket] = []
 
         def observe(outcome: Outcome) -> None:
             if isinstance(outcome, Response):
                 self._meter.count(outcome)
-                tickets.append(self._meter.ledger.post(self._settlement(call, "complete", outcome, outcome.cost)))
-                return
-            self._meter.count_failure()
-            ending: Ending = "dropped" if outcome is DROPPED else "failed"
-            error = outcome if isinstance(outcome, BaseException) else None
-            tickets.append(self._meter.ledger.post(self._settlement(call, ending, reply.partial(), estimate, error)))
+                settlement = self._settlement(trip.call, "complete", outcome, outcome.cost)
+            else:
+                self._meter.count_failure()
+                settlement = self._unfinished(trip, outcome, reply)
+            tickets.append(self._meter.ledger.post(settlement))
 
         async def durable() -> None:
             for ticket in tickets:
@@ -89,37 +132,48 @@ class Bookkeeping:
         reply.observe(observe)
         reply.hold(durable)
 
-    def _fail(self, call: Call, error: BaseException, estimate: Cost | None) -> Ticket:
-        now = self._world.clock.wall_ns()
+    def _unfinished(self, trip: _Trip, outcome: Outcome, reply: Reply) -> Settlement:
+        """The settlement of a reply that was left or broke: at the estimate, unless the whole answer was there."""
+        partial = reply.partial()
+        if reply.is_whole:
+            partial = self._priced(partial, trip)
+        ending: Ending = "dropped" if outcome is DROPPED else "failed"
+        error = outcome if isinstance(outcome, BaseException) else None
+        return self._settlement(trip.call, ending, partial, partial.cost or trip.estimate, error)
+
+    def _fail(self, trip: _Trip, error: BaseException) -> Ticket:
+        call = trip.call
         if is_unbilled(error):
-            return self._meter.ledger.void(call.attempt_id, now, describe(error))
+            return self._meter.ledger.void(call.attempt_id, self._world.clock.wall_ns(), describe(error))
         ending: Ending = "dropped" if isinstance(error, asyncio.CancelledError) else "failed"
-        return self._meter.ledger.post(self._settlement(call, ending, Response(), estimate, error))
+        return self._meter.ledger.post(self._settlement(call, ending, Response(), trip.estimate, error))
 
     def _settlement(
         self, call: Call, ending: Ending, response: Response, cost: Cost | None, error: BaseException | None = None
     ) -> Settlement:
-        usage = response.usage
-        return Settlement(
-            attempt_id=call.attempt_id,
-            settled_ns=self._world.clock.wall_ns(),
-            outcome=ending,
-            error=None if error is None else describe(error),
-            finish_reason=response.finish_reason,
-            answered_by=response.model,
-            request_id=response.request_id or getattr(error, "request_id", None),
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cache_read_tokens=usage.cache_read_tokens,
-            cache_write_tokens=usage.cache_write_tokens,
-            reasoning_tokens=usage.reasoning_tokens,
-            cost_nano_usd=None if cost is None else cost.nano_usd,
-            is_estimate=cost is not None and cost.is_estimate,
-            price_id="" if cost is None else cost.price_id,
-            latency=response.latency,
-            time_to_first_token=response.time_to_first_token,
-            is_degraded=response.provenance.degraded,
-        )
+        about = response.provenance
+        facts: dict[str, Any] = {
+            "attempt_id": call.attempt_id,
+            "settled_ns": self._world.clock.wall_ns(),
+            "outcome": ending,
+            "error": None if error is None else describe(error),
+            "finish_reason": response.finish_reason,
+            "answered_by": response.model,
+            "request_id": response.request_id or getattr(error, "request_id", None),
+            "cost_nano_usd": None if cost is None else cost.nano_usd,
+            "is_estimate": cost is not None and cost.is_estimate,
+            "price_id": "" if cost is None else cost.price_id,
+            "is_cached": about.cached,
+            "is_degraded": about.degraded,
+            "is_recovered": about.recovered,
+        }
+        figures: dict[str, Any] = {name: getattr(response.usage, name) for name in COUNTS}
+        figures |= {"latency": response.latency, "time_to_first_token": response.time_to_first_token}
+        try:
+            return Settlement(**facts, **figures)
+        except ValueError as wrong:  # figures of the provider's that cannot be: the row does without them
+            log.warning("%s: %s", self._target, wrong)
+            return Settlement(**facts)
 
 
 def is_unbilled(error: BaseException) -> bool:
@@ -137,5 +191,11 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}({code})" if isinstance(code, str) else type(error).__name__
 
 
-async def _durable(ticket: Ticket) -> None:
-    await ticket
+async def _noted(ticket: Ticket, error: BaseException) -> None:
+    """Wait until the settlement of a failed attempt is durable. The attempt's own error is what the caller must see, so a
+    ledger that fails as well is noted on it; the row keeps its estimate."""
+    try:
+        await ticket
+    except LedgerFailed as failed:
+        error.add_note(f"the ledger did not take the end of this attempt: {failed}")
+        log.error("after an attempt that failed: %s", failed)

@@ -5,62 +5,52 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 
-import msgspec
-
 from backstay.ledger.base import LedgerFailed, Ticket
-from backstay.ledger.row import Reservation, Row, Settlement, reserved_row, settled_row
+from backstay.ledger.row import Reservation, Row, Settlement, State, reserved_row, settled_row, voided
 
 
 class MemoryLedger:
-    """Rows in a dict. With `max_rows` the oldest settled ones are forgotten beyond it; None keeps all."""
+    """Entries in a dict, made into rows when they are read. With `max_rows` the oldest are forgotten beyond it, settled or not;
+    None keeps all."""
 
     def __init__(self, *, owner: str = "memory", max_rows: int | None = None) -> None:
         self._owner = owner
         self._max_rows = max_rows
-        self._rows: dict[str, Row] = {}
+        self._reserved: dict[str, Reservation] = {}
+        self._settled: dict[str, tuple[Settlement, State]] = {}
 
     def reserve(self, entry: Reservation) -> Ticket:
-        row = reserved_row(entry, self._owner)
-        known = self._rows.setdefault(entry.attempt_id, row)
-        if self._max_rows is not None and len(self._rows) > self._max_rows:
-            del self._rows[next(iter(self._rows))]
-        if known.call_id != row.call_id or known.number != row.number:
+        known = self._reserved.setdefault(entry.attempt_id, entry)
+        if self._max_rows is not None and len(self._reserved) > self._max_rows:
+            oldest = next(iter(self._reserved))
+            del self._reserved[oldest]
+            self._settled.pop(oldest, None)
+        if known.call_id != entry.call_id or known.number != entry.number:
             return _failed(f"attempt {entry.attempt_id} is in the ledger already, for another call")
-        return _done()
+        return _DONE
 
     def post(self, entry: Settlement) -> Ticket:
-        row = self._rows.get(entry.attempt_id)
-        if row is None:
-            return _done() if self._max_rows is not None else _failed(f"attempt {entry.attempt_id} was never reserved")
-        settled = settled_row(row, entry)
-        if row.state in ("posted", "voided") and settled != row:
-            return _failed(f"attempt {entry.attempt_id} is settled already, with other figures")
-        self._rows[entry.attempt_id] = settled
-        return _done()
+        return self._settle(entry, "posted")
 
     def void(self, attempt_id: str, settled_ns: int, reason: str) -> Ticket:
-        row = self._rows.get(attempt_id)
-        if row is None:
-            return _done() if self._max_rows is not None else _failed(f"attempt {attempt_id} was never reserved")
-        if row.state == "posted":
-            return _failed(f"attempt {attempt_id} is settled already, with other figures")
-        if row.state != "voided":
-            self._rows[attempt_id] = msgspec.structs.replace(
-                row,
-                state="voided",
-                settled_ns=settled_ns,
-                outcome="failed",
-                error=reason,
-                cost_nano_usd=0,
-                is_estimate=False,
-            )
-        return _done()
+        return self._settle(voided(attempt_id, settled_ns, reason), "voided")
+
+    def _settle(self, entry: Settlement, state: State) -> Ticket:
+        id = entry.attempt_id
+        if id not in self._reserved:
+            is_forgotten = self._max_rows is not None
+            return _DONE if is_forgotten else _failed(f"attempt {id} was never reserved")
+        stands, stood = self._settled.setdefault(id, (entry, state))
+        if stood != state or (stands != entry and state != "voided"):
+            return _failed(f"attempt {id} is settled already, with other figures")
+        return _DONE
 
     def rows(self, *, since_ns: int | None = None, until_ns: int | None = None) -> Iterator[Row]:
-        ordered = sorted(self._rows.values(), key=lambda row: (row.started_ns, row.attempt_id))
-        for row in ordered:
-            if (since_ns is None or row.started_ns >= since_ns) and (until_ns is None or row.started_ns < until_ns):
-                yield row
+        for entry in sorted(self._reserved.values(), key=lambda entry: (entry.started_ns, entry.attempt_id)):
+            if (since_ns is None or entry.started_ns >= since_ns) and (until_ns is None or entry.started_ns < until_ns):
+                row = reserved_row(entry, self._owner)
+                settled = self._settled.get(entry.attempt_id)
+                yield row if settled is None else settled_row(row, *settled)
 
     async def aclose(self) -> None:
         """Nothing to close."""
@@ -83,8 +73,7 @@ class _Ready:
         return f"Ticket({self._error or 'durable'})"
 
 
-def _done() -> Ticket:
-    return _Ready()  # type: ignore[return-value]
+_DONE: Ticket = _Ready()  # type: ignore[assignment]
 
 
 def _failed(message: str) -> Ticket:

@@ -20,7 +20,7 @@ import msgspec
 from backstay.errors import ConfigurationError
 from backstay.ledger.row import Row
 
-TOKENS = ("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+TOKENS = tuple(name for name in Row.__struct_fields__ if name.endswith("_tokens"))
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,12 +36,17 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     dropped: int
     unknown: int
+    cached: int
     degraded: int
+    recovered: int
     input_tokens: int
     output_tokens: int
     cache_read_tokens: int
     cache_write_tokens: int
+    cache_write_1h_tokens: int
     reasoning_tokens: int
+    input_audio_tokens: int
+    output_audio_tokens: int
     cost_usd: Decimal
     estimated_usd: Decimal
     unpriced: int
@@ -52,11 +57,18 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _local(row: Row, zone: ZoneInfo) -> dt.datetime:
-    return dt.datetime.fromtimestamp(row.started_ns / 1e9, tz=zone)
+    """The second in which `row` began: whole, because a float of nanoseconds rounds into the next day."""
+    return dt.datetime.fromtimestamp(row.started_ns // 10**9, tz=zone)
+
+
+def _hour(row: Row, zone: ZoneInfo) -> str:
+    """The hour; the second one of its name, when clocks go back, with its offset."""
+    local = _local(row, zone)
+    return local.strftime("%Y-%m-%d %H:00 %z" if local.fold else "%Y-%m-%d %H:00")
 
 
 KEYS: dict[str, Callable[[Row, ZoneInfo], str]] = {
-    "hour": lambda row, zone: _local(row, zone).strftime("%Y-%m-%d %H:00"),
+    "hour": _hour,
     "day": lambda row, zone: _local(row, zone).strftime("%Y-%m-%d"),
     "month": lambda row, zone: _local(row, zone).strftime("%Y-%m"),
     "model": lambda row, zone: row.model,
@@ -73,7 +85,8 @@ class _Sum:
 
     def __init__(self) -> None:
         self.calls: set[str] = set()
-        self.attempts = self.failed = self.dropped = self.unknown = self.degraded = 0
+        self.attempts = self.failed = self.dropped = self.unknown = 0
+        self.cached = self.degraded = self.recovered = 0
         self.tokens = dict.fromkeys(TOKENS, 0)
         self.nano = self.estimated = self.unpriced = 0
         self.latencies = array("d")
@@ -84,7 +97,9 @@ class _Sum:
         self.failed += row.outcome == "failed"
         self.dropped += row.outcome == "dropped"
         self.unknown += row.state == "unknown"
+        self.cached += row.is_cached
         self.degraded += row.is_degraded
+        self.recovered += row.is_recovered
         for name in TOKENS:
             self.tokens[name] += getattr(row, name) or 0
         if row.cost_nano_usd is None:
@@ -104,7 +119,9 @@ class _Sum:
             failed=self.failed,
             dropped=self.dropped,
             unknown=self.unknown,
+            cached=self.cached,
             degraded=self.degraded,
+            recovered=self.recovered,
             **self.tokens,
             cost_usd=Decimal(self.nano).scaleb(-9),
             estimated_usd=Decimal(self.estimated).scaleb(-9),
@@ -139,15 +156,25 @@ def report(rows: Iterable[Row], by: Sequence[str] = ("day",), *, zone: str = "UT
 
     Raises ConfigurationError for an unknown key or time zone.
     """
+    return report_with_total(rows, by, zone=zone)[0]
+
+
+def report_with_total(
+    rows: Iterable[Row], by: Sequence[str] = ("day",), *, zone: str = "UTC"
+) -> tuple[list[Line], Line]:
+    """The lines of `report`, and one of all rows together: calls that have attempts in two groups are one call in it."""
     unknown = [key for key in by if key not in KEYS]
     if unknown:
         raise ConfigurationError(f"report by {', '.join(unknown)}: there is {', '.join(KEYS)}")
     place = zone_of(zone)
     sums: dict[tuple[str, ...], _Sum] = {}
+    total = _Sum()
     for row in rows:
         group = tuple(KEYS[key](row, place) for key in by)
         sums.setdefault(group, _Sum()).add(row)
-    return [sums[group].line(dict(zip(by, group, strict=True))) for group in sorted(sums)]
+        total.add(row)
+    lines = [sums[group].line(dict(zip(by, group, strict=True))) for group in sorted(sums)]
+    return lines, total.line({})
 
 
 def flat(line: Line) -> dict[str, Any]:

@@ -140,6 +140,13 @@ def reserved_row(entry: Reservation, owner: str) -> Row:
     return Row(**{**facts, **dict.fromkeys(FLAGS, False)})
 
 
-def settled_row(row: Row, entry: Settlement) -> Row:
+def settled_row(row: Row, entry: Settlement, state: State = "posted") -> Row:
     """`row` after its settlement."""
-    return msgspec.structs.replace(row, state="posted", **msgspec.structs.asdict(entry))
+    return msgspec.structs.replace(row, state=state, **msgspec.structs.asdict(entry))
+
+
+def voided(attempt_id: str, settled_ns: int, reason: str) -> Settlement:
+    """The settlement of an attempt of which nothing was sent: it failed for `reason` and costs nothing, exactly."""
+    return Settlement(
+        attempt_id=attempt_id, settled_ns=settled_ns, outcome="failed", error=reason, cost_nano_usd=0, is_estimate=False
+    )

@@ -7,17 +7,20 @@ left open are missing members null and a last item that does not fit left out.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
 from backstay.recover.cost import COST, Coercion, Match, fit, misfit
+from backstay.recover.outcome import Status
 from backstay.recover.primitive import _fold, to_boolean, to_member, to_null, to_number, to_text
+from backstay.recover.recovery import parse
 
 MAX_DEPTH = 150
 """Levels of value fitted; deeper is refused (each level costs a few Python frames)."""
+GUESSES = frozenset({"unquoted_value", "missing_value", "stray_text", "multiple_values", "missing_close", "set", "prose"})
+"""Repairs that leave room for doubt whether a text was meant as JSON at all."""
 Schema = Mapping[str, Any] | bool
 
 
@@ -318,14 +321,13 @@ def _implied_type(schema: Mapping[str, Any]) -> str | None:
 
 
 def _unpack(text: str, kind: type) -> Any:
-    """The container a string holds as valid JSON (a value serialised twice); None if it holds none."""
-    if text[:1] not in "{[" or not text:
+    """The container a string is (a value serialised twice), mended as long as no word in it is a guess; else None."""
+    text = text.strip()
+    if text[:1] + text[-1:] != ("{}" if kind is dict else "[]"):
         return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, kind) else None
+    found = parse(text)
+    is_guess = found.status is Status.PARTIAL or any(repair.code in GUESSES for repair in found.repairs)
+    return found.value if isinstance(found.value, kind) and not is_guess else None
 
 
 def _raise_cost(match: Match, path: str, code: str) -> Match:

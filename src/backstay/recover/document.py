@@ -17,6 +17,7 @@ from backstay.recover.gate import NonFinite, too_deep
 from backstay.recover.locate import Start, next_start, thought_end
 from backstay.recover.machine import run
 from backstay.recover.outcome import Fault, Log, Parsed, Status
+from backstay.recover.plain import read_plainly
 from backstay.recover.salvage import salvage
 from backstay.recover.scalar import read_lone
 from backstay.recover.scan import ARRAY, OBJECT, Page, Scan, TooDeep
@@ -27,6 +28,8 @@ ESCAPED = re.compile(r"[{\[]\s*\\+[\"n]|\\+\"")
 LETTER = re.compile(r"[^\W\d_]")
 REMARK = re.compile(r"/\*[\s\S]*?(?:\*/|\Z)|//[^\n]*|^\s*#[^\n]*")
 REOPEN_OBJECT = re.compile(r"[\s}\]]*,\s*(?:\"[^\"\n]{0,120}\"\s*[:\"]|'[^'\n]{0,120}'\s*:)")
+NEIGHBOUR = re.compile(r"[\s,;]*(?=[{]\s*\")")
+"""What may stand between one object and the next: such neighbours are taken without a search for a start."""
 REOPEN_ARRAY = re.compile(r"\s*[}\]][\s}\]]*,\s*[{\[\"\d]")
 
 
@@ -83,11 +86,37 @@ def candidates(text: str, settings: Settings) -> list[Candidate]:
 def _scan_all(text: str, at: int, settings: Settings) -> list[Candidate]:
     found: list[Candidate] = []
     page = Page(text)
+    healthy = Log()
     while (start := next_start(text, at)) is not None:
+        if page.effort < 0:
+            found.extend(_read_rest(page, start, settings))
+            break
+        page.effort -= 4
         candidate = scan_one(page, start, settings)
         at = max(candidate.end, start.at + 1)
         found.append(candidate)
+        while (near := NEIGHBOUR.match(text, at)) is not None:
+            whole = page.decode(near.end())
+            if whole is None:
+                break
+            beside = Start(at=near.end(), rank=2, method="bare")
+            found.append(Candidate(start=beside, end=whole[1], value=whole[0], log=healthy, is_open=False))
+            at = whole[1]
     return found
+
+
+def _read_rest(page: Page, start: Start, settings: Settings) -> list[Candidate]:
+    """The candidates from `start` on, by the plain reading."""
+    log = Log()
+    scan = Scan(page, start.at, log, max_depth=settings.max_depth)
+    starts = read_plainly(scan, is_whole=True)
+    log.is_cut = scan.is_open
+    return [
+        Candidate(
+            start=Start(at=at, rank=start.rank, method=start.method), end=scan.end, value=value, log=log, is_open=False
+        )
+        for at, value in zip(starts, scan.boxes[0], strict=True)
+    ]
 
 
 def scan_one(page: Page, start: Start, settings: Settings) -> Candidate:

@@ -25,12 +25,12 @@ DEFAULT_DEPTH = 512
 TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
 
 
-class _ConstantMet(Exception):
+class ConstantMet(Exception):
     """The C parser met NaN or an infinity; the text is read once more to say which."""
 
 
 def _refuse_constant(name: str) -> Any:
-    raise _ConstantMet(name)
+    raise ConstantMet(name)
 
 
 STRICT = JSONDecoder(parse_constant=_refuse_constant)
@@ -57,7 +57,7 @@ def judge(text: str, *, non_finite: NonFinite = "float", max_depth: int = 512) -
     try:
         try:
             value = STRICT.decode(text)
-        except _ConstantMet:
+        except ConstantMet:
             value = JSONDecoder(parse_constant=keep_constant).decode(text)
     except json.JSONDecodeError as error:
         remedy = "send valid JSON, or parse without strict"

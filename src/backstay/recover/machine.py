@@ -9,12 +9,18 @@ from backstay.recover.item import read_item
 from backstay.recover.lexeme import ITEM, MEMBER, STRICT_WORDS, WORDS
 from backstay.recover.member import read_member
 from backstay.recover.outcome import Log
+from backstay.recover.plain import read_plainly
 from backstay.recover.scan import ARRAY, OBJECT, Scan
 
 
 def run(scan: Scan) -> None:
     """Read until the outermost container closes, the text ends, or its fence does."""
+    page = scan.page
     while scan.is_open:
+        if page.effort < 0:
+            read_plainly(scan, is_whole=False)
+            return
+        page.effort -= 1
         if scan.kinds[-1] & 1:
             if _members(scan) or not read_member(scan):
                 continue
@@ -85,13 +91,9 @@ def _items(scan: Scan) -> bool:
             log.add("comment", match.start(1))
         if which == 7:
             scan.pos = match.start(7)
-            whole = scan.take(scan.pos)
-            if whole is None:
-                scan.enter(None, OBJECT if match[7] == "{" else ARRAY)
+            if not scan.take_items():
+                scan.enter(None, OBJECT if text[scan.pos] == "{" else ARRAY)
                 return True
-            box.append(whole[0])
-            scan.pos = whole[1]
-            scan.gap()
             continue
         box.append(match[2] if which == 2 else _scalar(match, which - 3, 3, log))
         scan.pos = match.end()

@@ -79,6 +79,9 @@ def _seek_end(scan: Scan, start: int, quote: str, closing: Closing) -> str:
         if weak >= 0:
             patience -= 1
             scan.page.patience -= 1
+        scan.page.effort -= 1
+        if scan.page.effort < 0:
+            break
         seen = at
         # a letter or digit right behind a quote proves nothing: by far the commonest inner quote
         verdict = NO if text[at + 1 : at + 2].isalnum() else closing.judge(at + 1, inner, balance)

@@ -8,21 +8,20 @@ waste, which keeps the total linear on any input.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from json.decoder import JSONDecodeError
 from typing import Any
 
-from backstay.recover.gate import DEFAULT_DEPTH, STRICT, NonFinite, _ConstantMet
+from backstay.recover.gate import DEFAULT_DEPTH, NonFinite, ConstantMet
 from backstay.recover.lexeme import COMMENT, SPACE, STRICT_OPEN
 from backstay.recover.outcome import Log
+from backstay.recover.rewrite import MAX_SKIPS, NESTING, SCAN_ONCE, Rewriter
 
 ARRAY, OBJECT, TUPLE, IMPLICIT, SET = 0, 1, 2, 3, 4
 """Kinds of frame; odd kinds hold members. IMPLICIT is an object whose opening brace is missing."""
 CLOSE = "]})}}"
 """The closing bracket of each kind."""
+NEXT_ITEM = re.compile(r"\s*,\s*(?=[{\[])")
 FINAL = re.compile(r"[\"'”](?=\s*(?:[}\]]|,\s*\"[^\"\n]{0,80}\"\s*:))")
-MAX_SKIPS = 64
-SCAN_ONCE: Callable[[str, int], tuple[Any, int]] = STRICT.scan_once  # type: ignore[attr-defined]  # absent from typeshed
 
 
 class TooDeep(Exception):
@@ -32,13 +31,32 @@ class TooDeep(Exception):
 class Page:
     """A text and what is found out about the whole of it, once, for every scan of it."""
 
-    __slots__ = ("_final_close", "allowance", "patience", "text")
+    __slots__ = ("_final_close", "allowance", "effort", "patience", "rewriter", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._final_close = -1
         self.patience = 4000
+        self.effort = len(text) // 12 + 4000
         self.allowance = 4 * len(text) + 20_000
+        self.rewriter = Rewriter(len(text))
+
+    def decode(self, pos: int) -> tuple[Any, int] | None:
+        """The JSON value at `pos` and its end, by the C parser; failed attempts draw on the allowance."""
+        if self.allowance <= 0:
+            return None
+        try:
+            return SCAN_ONCE(self.text, pos)
+        except JSONDecodeError as error:
+            # building the error counts lines up to its place: charge for that too
+            self.allowance -= error.pos - pos + error.pos // 64 + 200
+        except StopIteration as stop:
+            self.allowance -= stop.value - pos + 200
+        except (ConstantMet, ValueError):
+            self.allowance -= (len(self.text) - pos) // 8 + 200
+        except RecursionError:
+            self.allowance = 0
+        return None
 
     @property
     def final_close(self) -> int:
@@ -101,30 +119,50 @@ class Scan:
             box.append(value)
 
     def take(self, pos: int) -> tuple[Any, int] | None:
-        """The container at `pos` and its end, if the C parser can read it; failed attempts draw on the allowance."""
+        """The container at `pos` and its end, if the C parser can read it, as it stands or rewritten."""
+        whole = self._take_strict(pos)
+        if whole is not None or len(self.boxes) + NESTING >= self.max_depth:
+            return whole
+        return self.page.rewriter.take(self.text, pos, len(self.boxes), self.log)
+
+    def _take_strict(self, pos: int) -> tuple[Any, int] | None:
+        """The container at `pos` as it stands."""
         page, depth = self.page, len(self.boxes)
         if self.skips.get(depth, 0) > 0:
             self.skips[depth] -= 1
             return None
         if page.allowance <= 0 or STRICT_OPEN.match(self.text, pos) is None:
             return None
-        try:
-            whole = SCAN_ONCE(self.text, pos)
+        whole = page.decode(pos)
+        if whole is not None:
             self.misses[depth] = 0
             return whole
-        except JSONDecodeError as error:
-            # building the error counts lines up to its place: charge for that too
-            page.allowance -= error.pos - pos + error.pos // 64 + 200
-        except StopIteration as stop:
-            page.allowance -= stop.value - pos + 200
-        except (_ConstantMet, ValueError):
-            page.allowance -= (self.end - pos) // 8 + 200
-        except RecursionError:
-            page.allowance = 0
         misses = self.misses[depth] = self.misses.get(depth, 0) + 1
         # where neighbour after neighbour is damaged, trying the next few is waste
         self.skips[depth] = min(1 << misses, MAX_SKIPS) if misses > 1 else 0
         return None
+
+    def take_items(self) -> bool:
+        """Take the container at `pos` and its neighbours, as far as they can be read whole; False where one cannot."""
+        text, box, pos, depth, log = self.text, self.boxes[-1], self.pos, len(self.boxes), self.log
+        take_run, next_item = self.page.rewriter.take_run, NEXT_ITEM.match
+        while True:
+            run = take_run(text, pos, depth, log)
+            if run is not None:
+                box.extend(run[0])
+                end = run[1]
+            elif (whole := self.take(pos)) is not None:
+                box.append(whole[0])
+                end = whole[1]
+            else:
+                self.pos = pos
+                return False
+            more = next_item(text, end)
+            if more is None:
+                self.pos = end
+                self.gap()
+                return True
+            pos = more.end()
 
     def open(self, key: str | None, kind: int, width: int = 1) -> None:
         """Enter the container at `pos`, or take it whole if the C parser can; `width` is that of its bracket."""

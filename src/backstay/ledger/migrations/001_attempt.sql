@@ -1,4 +1,5 @@
--- One row for every attempt: written before its bytes leave, settled after its end.
+-- One row for every attempt: written before its bytes leave, settled after its end. Rows are wide and come in the order of time,
+-- so the table keeps its rowid: they are added at its end, and the id's index stays narrow.
 CREATE TABLE attempt (
     attempt_id TEXT PRIMARY KEY,
     call_id TEXT NOT NULL,
@@ -29,6 +30,6 @@ CREATE TABLE attempt (
     time_to_first_token REAL,
     is_degraded INTEGER NOT NULL DEFAULT 0,
     is_replayed INTEGER NOT NULL DEFAULT 0
-) STRICT, WITHOUT ROWID;
+) STRICT;
 CREATE INDEX attempt_started ON attempt (started_ns);
 CREATE INDEX attempt_open ON attempt (owner) WHERE state = 'reserved';
