@@ -1,7 +1,7 @@
-"""How well `auto` mends over-confidence: real forecasts, sharpened, fitted on one half of the events and judged on the other.
+"""How well `auto` mends over-confidence: real forecasts, sharpened, each half of the events judged by a map fitted on the other.
 
-p becomes p^3 / (p^3 + (1-p)^3), which says 0.97 where 0.75 was meant. A row shows one minus the ECE on the half that was not fitted, beside
-the bar of 0.96 (an ECE of 0.04); the sharpened forecasts themselves, under `sharpened`, show what there was to mend.
+p becomes p^3 / (p^3 + (1-p)^3), which says 0.96 where 0.75 was meant. A row shows one minus the ECE over both judged halves,
+beside the bar of 0.96 (an ECE of 0.04); `sharpened` shows what there was to mend, `original` the forecasts as they were made.
 """
 
 from __future__ import annotations
@@ -41,22 +41,32 @@ def halves(rows: list[tuple[str, float, int]]) -> tuple[list[tuple[float, int]],
     return one, other
 
 
-def errors(corpus: Path, name: str, split: str = "dev") -> tuple[float, float]:
-    """ECE of the sharpened and of the mended forecasts, on the half that was not fitted."""
+def errors(corpus: Path, name: str, split: str = "dev") -> dict[str, float]:
+    """ECE of the original, the sharpened and the mended forecasts of a set."""
     one, other = halves(forecasts(corpus, name, split))
-    mended = fit([sharpen(p) for p, _ in one], [y for _, y in one], method="auto")
-    stated, right = [sharpen(p) for p, _ in other], [y for _, y in other]
-    return ece(stated, right), ece(mended(stated), right)
+    mended = [*_mend(other, by=one), *_mend(one, by=other)]
+    both = [*other, *one]
+    right = [y for _, y in both]
+    return {
+        "original": ece([p for p, _ in both], right),
+        "sharpened": ece([sharpen(p) for p, _ in both], right),
+        "mended": ece(mended, right),
+    }
+
+
+def _mend(rows: list[tuple[float, int]], *, by: list[tuple[float, int]]) -> list[float]:
+    calibrator = fit([sharpen(p) for p, _ in by], [y for _, y in by], method="auto")
+    return [calibrator(sharpen(p)) for p, _ in rows]
 
 
 def table(corpus: Path, split: str = "dev") -> list[Row]:
-    """One minus ECE, before and after, for each set."""
+    """One minus ECE for each set, as made, sharpened and mended."""
     names = sorted(path.name.removesuffix(".inputs.csv") for path in _folder(corpus, split).glob("*.inputs.csv"))
     rows: list[Row] = []
     for name in names:
-        before, after = errors(corpus, name, split)
-        rows.append((f"{name} sharpened", round((1 - before) * SCALE), SCALE, 0.0))
-        rows.append((f"{name} mended", round((1 - after) * SCALE), SCALE, BARS.get(name, 0.0)))
+        for kind, error in errors(corpus, name, split).items():
+            bar = BARS.get(name, 0.0) if kind == "mended" else 0.0
+            rows.append((f"{name} {kind}", round((1 - error) * SCALE), SCALE, bar))
     return rows
 
 

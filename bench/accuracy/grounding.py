@@ -1,8 +1,8 @@
 """How well the grounding check finds unsupported claims: precision and recall of its flags, set by set.
 
-A claim is flagged when one of its items is not in its source. People judged the claims as wholes, and most of what is wrong with a
-claim has no form that a rule can check, so recall is bounded by what numbers and names can show. Bars stand only where the check
-promises something; the other rows are printed so that nobody has to guess what it misses.
+A claim is flagged when one of its items is not in its source. People judged the claims as wholes, and most of what is wrong
+with a claim has no form that a rule can check, so recall is bounded by what numbers and names can show. Bars stand only where
+the check promises something; the other rows are printed so that nobody has to guess what it misses.
 """
 
 from __future__ import annotations

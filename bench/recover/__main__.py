@@ -1,6 +1,6 @@
 """Speed of `backstay.recover.parse` beside its peers, and its growth on hostile input.
 
-    python -m bench.recover            # MB/s on eight 100 KB documents, then seconds on 1 MB of hostile text
+    python -m bench.recover            # MB/s on documents of 120 to 200 KB and one of 1 MB, then seconds on 1 MB of hostile text
     python -m bench.recover --quick    # the documents only
 
 Peers run in the same process and the same order; one that is not installed is named and skipped. Each figure is the best of
@@ -13,19 +13,14 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
+from functools import partial
 from typing import Any
 
+from bench.recover.peer import has_node, load_peers, time_node
 from bench.recover.sample import DOCUMENT, documents, hostile
 
 from backstay.recover import parse
 
-PEERS: dict[str, tuple[str, str]] = {
-    "json_repair": ("json_repair", "loads"),
-    "fast_json_repair": ("fast_json_repair", "loads"),
-    "dirtyjson": ("dirtyjson", "loads"),
-    "jiter": ("jiter", "from_json"),
-}
 BUDGET = 1.0
 LIMIT = 2.0
 MAX_GROWTH = 8.0
@@ -45,26 +40,10 @@ def best_of(function: Callable[[Any], Any], argument: Any, runs: int = 7) -> tup
     return shortest, result
 
 
-def load_peers() -> dict[str, Callable[[Any], Any]]:
-    """The peers that are installed; the others are named."""
-    found: dict[str, Callable[[Any], Any]] = {}
-    for name, (module, function) in PEERS.items():
-        try:
-            call = getattr(import_module(module), function)
-        except ImportError:
-            print(f"skipped: {name} is not installed")
-            continue
-        if name == "jiter":
-            found[name] = lambda text, call=call: call(text.encode(), partial_mode="trailing-strings")
-        else:
-            found[name] = call
-    return found
-
-
-def attempt(call: Callable[[Any], Any], text: str, expected: Any) -> tuple[float, str]:
+def attempt(measure: Callable[[str], tuple[float, Any]], text: str, expected: Any) -> tuple[float, str]:
     """MB/s, and a mark: nothing if the value is right, `!` if it is wrong, `x` if it raised."""
     try:
-        took, value = best_of(call, text)
+        took, value = measure(text)
     except (Exception, RecursionError):  # noqa: BLE001  a peer may raise anything; the table says that it did
         return 0.0, "x"
     return len(text) / took / 1e6, "" if value == expected else "!"
@@ -72,20 +51,22 @@ def attempt(call: Callable[[Any], Any], text: str, expected: Any) -> tuple[float
 
 def compare() -> None:
     """One line per document: MB/s of each parser and our factor over json_repair."""
-    peers = load_peers()
+    measures = {name: partial(best_of, call) for name, call in load_peers().items()}
+    if has_node():
+        measures["jsonrepair"] = time_node
     print(
-        f"{'MB/s (! wrong value, x raised)':34}{'backstay':>12}"
-        + "".join(f"{name:>18}" for name in peers)
-        + "   factor"
+        f"{'MB/s (! wrong value, x raised)':34}{'backstay':>10}"
+        + "".join(f"{name:>17}" for name in measures)
+        + "  factor"
     )
     for name, (text, expected) in documents().items():
-        ours, mark = attempt(lambda one: parse(one).value, text, expected)
-        line, base = f"{name:34}{ours:11.1f}{mark or ' '}", 0.0
-        for peer, call in peers.items():
-            speed, sign = attempt(call, text, expected)
+        ours, mark = attempt(partial(best_of, lambda one: parse(one).value), text, expected)
+        line, base = f"{name:34}{ours:9.1f}{mark or ' '}", 0.0
+        for peer, measure in measures.items():
+            speed, sign = attempt(measure, text, expected)
             base = speed if peer == "json_repair" else base
-            line += f"{speed:17.2f}{sign or ' '}"
-        print(line + (f"{ours / base:8.1f}x" if base else ""))
+            line += f"{speed:16.2f}{sign or ' '}" if sign != "x" else f"{'raised':>17}"
+        print(line + (f"{ours / base:7.1f}x" if base else ""), flush=True)
 
 
 def grow() -> bool:

@@ -32,6 +32,8 @@ def documents() -> dict[str, tuple[str, Any]]:
     for row in quoted["rows"][::10]:
         row["note"] = row["note"].replace("papers", '"papers"')
     unescaped = json.dumps(quoted).replace('\\"', '"')
+    raw = {**DOCUMENT, "rows": [{**row, "note": row["note"].replace("papers", '"papers"')} for row in DOCUMENT["rows"]]}
+    long = {**DOCUMENT, "rows": DOCUMENT["rows"] * 8}
     commented = re.sub(r",\n", ", // as told\n", re.sub(r'"(\w+)":', r"\1:", pretty))
     return {
         "clean": (flat, DOCUMENT),
@@ -40,8 +42,10 @@ def documents() -> dict[str, tuple[str, Any]]:
         "Python repr": (repr(DOCUMENT), DOCUMENT),
         "one bad comma": (flat[:-1] + ",}", DOCUMENT),
         "unescaped quotes, a row in ten": (unescaped, quoted),
+        "unescaped quotes, every row": (json.dumps(raw).replace('\\"', '"'), raw),
         "unquoted keys, comments": (commented, DOCUMENT),
         "truncated": (flat[:-1], DOCUMENT),
+        "truncated, 1 MB": (json.dumps(long)[:-1], long),
     }
 
 
@@ -75,6 +79,14 @@ def hostile() -> dict[str, Callable[[int], str]]:
         "apostrophes": lambda size: "'" * size,
         "cut nesting": lambda size: '{"a":["' * (size // 7),
         "concatenated objects": lambda size: '{"a":1}' * (size // 7),
+        "concatenated arrays": lambda size: "[1]" * (size // 3),
+        "cut arrays": lambda size: "[1," * (size // 3),
+        "cut arrays as text": lambda size: '"[1,"' * (size // 5),
+        "junk objects in array": lambda size: "[" + '{"a":"b" c} ' * (size // 12) + "]",
+        "unclosed keys in array": lambda size: "[" + '{"a: 1}, ' * (size // 9) + "]",
+        "unclosed strings in objects": lambda size: "[" + '{"a": "b}, ' * (size // 11) + "]",
+        "one raw quote a row": lambda size: "[" + '{"a":"b"c","d":[{"e":1}]}, ' * (size // 27) + "]",
+        "bare values": lambda size: "[" + "{a: b c, d: e}, " * (size // 16) + "]",
         "mixed brackets": lambda size: "[}" * (size // 2),
         "quotes and newlines": lambda size: '{"a":"' + 'x"\n' * (size // 3),
         "parentheses": lambda size: "(" * size,

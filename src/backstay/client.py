@@ -12,8 +12,7 @@ simulations put a world of their own around it. It belongs to one event loop; `b
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from backstay.ask import Prompt, Settings, build_request
@@ -41,8 +40,10 @@ from backstay.usage import Meter
 if TYPE_CHECKING:
     from backstay.answer import JsonAnswer, TokenCount
     from backstay.codecs.embedding import Embeddings
+    from backstay.document.document import Document
+    from backstay.extract.door import Extracting, Notify, Order, Send, What
     from backstay.extract.extraction import Extraction
-    from backstay.extract.schema import Schema
+    from backstay.extract.plan import Options
     from backstay.ledger.base import Ledger
 
 
@@ -161,29 +162,49 @@ class Client:
         return Streaming(lambda: self.send(request, stream=True, timeout=settings.get("timeout")))
 
     async def extract(
-        self,
-        what: str | Path | dict[str, Any] | Schema,
-        document: str,
-        /,
-        *,
-        source: str = "",
-        **settings: Unpack[Settings],
+        self, what: What, document: str | Document, /, *, source: str = "", **settings: Unpack[Options]
     ) -> Extraction:
-        """The facts of `document` (its text) by the schema `what`: a built-in name, a JSON Schema or its file.
+        """The facts of `document` (a text or a Document) by the schema `what`: a built-in name, a JSON Schema, its file, a type.
 
-        Every field has a value, a confidence, its evidence in the text, and whether it is grounded there.
+        Every field has a value, a confidence, its evidence in the text, and whether it is grounded there. See
+        `extract.plan.Options` for the settings. One deadline holds for all that is asked.
         """
-        from backstay.extract.loop import extract
-        from backstay.extract.schema import Schema, load_schema
+        from backstay.extract.door import run
 
-        request = self.request("extract", settings)
-        known = what if isinstance(what, Schema) else load_schema(what)
+        order, send = self._order(what, document, source, settings)
+        return await run(order, send)
 
-        async def ask(asked: Request) -> Response:
-            reply = await self.send(asked, timeout=settings.get("timeout"))
-            return await reply.response()
+    def stream_extract(
+        self, what: What, document: str | Document, /, *, source: str = "", **settings: Unpack[Options]
+    ) -> Extracting:
+        """As `extract`, while it arrives: `async for partial in client.stream_extract(...)`, then its `.extraction()`."""
+        from backstay.extract.door import Extracting, run
 
-        return await extract(ask, known, document, request=request, source=source)
+        def begin(notify: Notify) -> Awaitable[Extraction]:
+            order, send = self._order(what, document, source, settings)
+            return run(order, send, notify=notify)
+
+        return Extracting(begin)
+
+    def _order(
+        self, what: What, document: str | Document, source: str, settings: Mapping[str, Any]
+    ) -> tuple[Order, Send]:
+        from backstay.extract.door import plan_of, read_order, split_settings
+
+        asked, options = split_settings(settings)
+        request = self.request("extract", asked)
+        base = plan_of(request.model, self._dispatch, self.usage.catalog, self._loaded.config.extract)
+        order = read_order(what, document, source, request=request, options=options, base=base)
+        timeout = asked.get("timeout")
+        total = timeout if timeout is not None else self._loaded.config.timeouts.total
+        deadline = None if total is None else asyncio.get_running_loop().time() + total
+
+        async def send(question: Request, is_stream: bool) -> Reply:
+            return await self._service(
+                Call(request=question, stream=is_stream, deadline=deadline, parent_id=request.id)
+            )
+
+        return order, send
 
     def estimate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Estimate:
         """What `prompt` may cost at most, before it is sent: an upper bound of its tokens, and their price."""

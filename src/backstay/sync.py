@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from backstay.ask import Prompt, Settings
@@ -25,9 +24,12 @@ from backstay.types import Metadata, Response
 if TYPE_CHECKING:
     from backstay.answer import JsonAnswer, TokenCount
     from backstay.codecs.embedding import Embeddings
+    from backstay.document.document import Document
     from backstay.estimate import Estimate
+    from backstay.extract.door import Extracting as AsyncExtracting
+    from backstay.extract.door import What
     from backstay.extract.extraction import Extraction
-    from backstay.extract.schema import Schema
+    from backstay.extract.plan import Options
     from backstay.usage import Summary
 
 T = TypeVar("T")
@@ -76,16 +78,16 @@ class Client:
         return Streaming(self._portal, self._ensure().stream(prompt, **settings))
 
     def extract(
-        self,
-        what: str | Path | dict[str, Any] | Schema,
-        document: str,
-        /,
-        *,
-        source: str = "",
-        **settings: Unpack[Settings],
+        self, what: What, document: str | Document, /, *, source: str = "", **settings: Unpack[Options]
     ) -> Extraction:
-        """The facts of `document` (its text) by the schema `what`; see the async client."""
+        """The facts of `document` (a text or a Document) by the schema `what`; see the async client."""
         return self._portal.run(self._ensure().extract(what, document, source=source, **settings))
+
+    def stream_extract(
+        self, what: What, document: str | Document, /, *, source: str = "", **settings: Unpack[Options]
+    ) -> Extracting:
+        """As `extract`, while it arrives: `for partial in client.stream_extract(...)`, then its `.extraction()`."""
+        return Extracting(self._portal, self._ensure().stream_extract(what, document, source=source, **settings))
 
     def estimate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Estimate:
         """What `prompt` may cost at most."""
@@ -153,6 +155,31 @@ class Streaming:
 
     def __enter__(self) -> Self:
         self._portal.run(self._inner.__aenter__())
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+
+class Extracting:
+    """An extraction while it arrives, in blocking form: iterate its partial objects, then read the whole."""
+
+    def __init__(self, portal: Portal, inner: AsyncExtracting) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return self._portal.iterate(aiter(self._inner))
+
+    def extraction(self) -> Extraction:
+        """The whole Extraction, once it is there."""
+        return self._portal.run(self._inner.extraction())
+
+    def close(self) -> None:
+        """Leave; what is under way is dropped."""
+        self._portal.run(self._inner.aclose())
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc: object) -> None:

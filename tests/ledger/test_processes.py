@@ -126,6 +126,30 @@ async def test_two_processes_write_one_file(tmp_path: Path) -> None:
     assert list(states(path).values()) == ["posted"] * 600
 
 
+def test_many_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """Each of them gets a ledger, whoever makes the tables."""
+    for number in range(10):
+        path = tmp_path / f"{number}.db"
+        go, start = os.pipe()
+
+        def opened(path: Path = path, go: int = go, start: int = start) -> int:
+            pid = os.fork()
+            if pid == 0:
+                try:
+                    os.close(start)
+                    os.read(go, 1)
+                    SQLiteLedger(path, owner=str(os.getpid())).close()
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            return pid
+
+        children = [opened() for _ in range(6)]
+        os.close(go)
+        os.close(start)
+        assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [0] * 6
+
+
 async def _pay(ledger: SQLiteLedger, id: str) -> None:
     await ledger.reserve(reservation(id))
     await ledger.post(settlement(id))

@@ -16,7 +16,7 @@ from backstay.errors import ConfigurationError, LLMError
 from backstay.ledger import statement
 from backstay.ledger.base import LedgerFailed, Ticket
 from backstay.ledger.memory import MemoryLedger
-from backstay.ledger.migrate import STEPS
+from backstay.ledger.migrate import STEPS, version_of
 from backstay.ledger.row import Reservation, Row, Settlement, voided
 from backstay.ledger.sqlite import SQLiteLedger, read_rows
 from backstay.ledger.writer import Pending, Writer
@@ -267,6 +267,18 @@ def test_a_damaged_file_is_named_with_the_remedy(tmp_path: Path) -> None:
 
 async def _wait(ticket: Ticket) -> None:
     await ticket
+
+
+def test_a_file_that_is_being_made_is_not_taken_for_another_programs(tmp_path: Path) -> None:
+    """What the header says is read in one moment: the tables of a first opening are there with its mark, or not at all."""
+    path = tmp_path / "ledger.db"
+    SQLiteLedger(path, owner="one").close()
+    asked: list[str] = []
+    connection = sqlite3.connect(path)
+    connection.set_trace_callback(asked.append)
+    assert version_of(connection) == len(STEPS)
+    connection.close()
+    assert len([statement for statement in asked if not statement.startswith("--")]) == 1  # the rest are its own steps
 
 
 def test_every_migration_is_listed() -> None:

@@ -15,15 +15,19 @@ from backstay.errors import ConfigurationError
 APPLICATION_ID: Final = 0x6261636B
 """The bytes "back"."""
 
+HEADER: Final = """
+    SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+    FROM pragma_application_id, pragma_user_version
+"""
+"""One statement and so one moment of the file: another process may be making the tables."""
+
 STEPS: Final = ("001_attempt.sql", "002_kinds.sql")
 """The files that bring a ledger from nothing to this version, in order."""
 
 
 def version_of(connection: sqlite3.Connection) -> int:
     """The version of the file: 0 for an empty one. Raises ConfigurationError where it is none of ours, or of the future."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    application, version, tables = connection.execute(HEADER).fetchone()
     if application not in (0, APPLICATION_ID) or (application == 0 and tables and not version):
         raise ConfigurationError("is the database of another program: set ledger.path to a file of its own")
     if version > len(STEPS):

@@ -9,6 +9,7 @@ so there a database has one process at a time.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,12 +20,28 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
 UNLOCKED = ".new"
-"""The ending of a file that is not locked yet."""
+"""The ending of a file that is not locked yet, or is no owner's."""
+
+OPENING = f"opening{UNLOCKED}"
 
 
 def folder_of(database: Path) -> Path:
     """Where the owners of `database` have their files."""
     return database.with_name(f"{database.name}.owners")
+
+
+@contextlib.contextmanager
+def alone(database: Path) -> Iterator[None]:
+    """Be the only one who opens `database`: SQLite does not wait for its lock when it changes the kind of journal."""
+    if fcntl is None:  # pragma: no cover - Windows
+        yield
+        return
+    file = os.open(folder_of(database) / OPENING, os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(file)
 
 
 def is_alive(database: Path, id: str) -> bool:

@@ -19,7 +19,7 @@ import msgspec
 from backstay.errors import ConfigurationError
 from backstay.ledger.base import LedgerFailed, Ticket
 from backstay.ledger.migrate import migrate, version_of
-from backstay.ledger.owner import Owner, is_alive
+from backstay.ledger.owner import Owner, alone, is_alive
 from backstay.ledger.row import FLAGS, Reservation, Row, Settlement, voided
 from backstay.ledger.statement import SIZES, write
 from backstay.ledger.writer import Pending, Writer
@@ -65,7 +65,8 @@ class SQLiteLedger:
             cached_statements=4 * len(SIZES),
         )
         try:
-            self._prepare(connection)
+            with alone(self._path):
+                self._prepare(connection)
         except BaseException:
             connection.close()
             raise
