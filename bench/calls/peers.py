@@ -1,7 +1,7 @@
 """The clients that are compared: each makes one call, or one stream, against the benchmark's server.
 
-A peer is a function of the server's port that gives two coroutine functions: `ask()` reads a whole answer's text, `stream()` counts
-the events of a streamed one. Every peer's retries are left as they ship; nothing fails here.
+A peer is a function of the server's port that gives two coroutine functions: `ask()` reads a whole answer's text, `stream()`
+counts the events of a streamed one. Every peer's retries are left as they ship; nothing fails here.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from typing import ClassVar
 
 TEXT = "The sky is blue because air scatters short waves more than long ones. " * 10
 EVENTS = 200
@@ -57,15 +58,23 @@ def chat_stream() -> bytes:
 
 
 def messages() -> bytes:
-    body = {"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-sonnet-4-5", "stop_reason": "end_turn",
-            "stop_sequence": None, "content": [{"type": "text", "text": TEXT}], "usage": {"input_tokens": 20, "output_tokens": 160}}  # fmt: skip
+    body = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude-sonnet-4-5",
+        "stop_reason": "end_turn",
+        "stop_sequence": None,
+        "content": [{"type": "text", "text": TEXT}],
+        "usage": {"input_tokens": 20, "output_tokens": 160},
+    }
     return response(json.dumps(body).encode())
 
 
 class Server(asyncio.Protocol):
     """One connection: finds whole requests in the bytes and answers each."""
 
-    answers = {True: chat_stream(), False: chat(), None: messages()}
+    answers: ClassVar[dict[bool | None, bytes]] = {True: chat_stream(), False: chat(), None: messages()}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -85,7 +94,7 @@ class Server(asyncio.Protocol):
             is_stream: bool | None = b'"stream":true' in body.replace(b" ", b"")
             if b"/messages" in lines[0]:
                 is_stream = None
-            self.transport.write(self.answers[is_stream])  # type: ignore[attr-defined]
+            self.transport.write(self.answers[is_stream])
 
 
 async def main() -> None:

@@ -13,6 +13,10 @@ import sys
 import time
 from collections.abc import Callable
 
+import msgspec
+
+from backstay.codecs.anthropic import AnthropicCodec
+from backstay.codecs.gemini import GeminiCodec
 from backstay.codecs.openai_chat import OpenAIChat
 from backstay.codecs.openai_responses import OpenAIResponses
 from backstay.codecs.sse import SSEParser
@@ -57,6 +61,49 @@ def responses_stream(events: int) -> bytes:
     return (frames[0] * events + frames[1]).encode()
 
 
+def anthropic_stream(events: int) -> bytes:
+    """A Messages stream of `events` text deltas."""
+    start = {"type": "message_start", "message": {"id": "m", "model": "c", "content": [], "usage": {"input_tokens": 9}}}
+    block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    delta = {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": " word"}}
+    end = {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 9}}
+    frames = [
+        start,
+        block,
+        *[delta] * events,
+        {"type": "content_block_stop", "index": 0},
+        end,
+        {"type": "message_stop"},
+    ]
+    return b"".join(
+        f"event: {frame['type']}\ndata: {json.dumps(frame, separators=(',', ':'))}\n\n".encode() for frame in frames
+    )
+
+
+def gemini_stream(events: int) -> bytes:
+    """A generateContent stream of `events` chunks, in CRLF, with the counts in each, as Google sends it."""
+    chunk = {
+        "candidates": [{"content": {"parts": [{"text": " word"}], "role": "model"}, "index": 0}],
+        "usageMetadata": {
+            "promptTokenCount": 9,
+            "candidatesTokenCount": 40,
+            "totalTokenCount": 49,
+            "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 9}],
+        },
+        "modelVersion": "gemini-2.5-flash",
+        "responseId": "0123456789abcdef",
+    }
+    last = {**chunk, "candidates": [{"content": {"parts": [], "role": "model"}, "index": 0, "finishReason": "STOP"}]}
+    return b"".join(
+        f"data: {json.dumps(each, separators=(',', ':'))}\r\n\r\n".encode() for each in (*[chunk] * events, last)
+    )
+
+
+def single(body: bytes, end: bytes = b"\n\n") -> list[bytes]:
+    """A network chunk for each event."""
+    return [part + end for part in body.split(end) if part]
+
+
 def pieces(body: bytes) -> list[bytes]:
     return [body[start : start + NETWORK_CHUNK] for start in range(0, len(body), NETWORK_CHUNK)]
 
@@ -88,9 +135,22 @@ def drain(make: Callable[[], object], chunks: list[bytes], *, is_folded: bool = 
     return work
 
 
+def floor(frames: list[bytes]) -> Callable[[], None]:
+    """What decoding the JSON of the frames costs by itself: below it no decoder of ours can be."""
+    texts = [frame.partition(b"data: ")[2].strip() for frame in frames if b"{" in frame]
+
+    def work() -> None:
+        decode = msgspec.json.Decoder().decode
+        for text in texts:
+            decode(text)
+
+    return work
+
+
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000
-    chat, responses = OpenAIChat(), OpenAIResponses()
+    chat, responses, anthropic, gemini = OpenAIChat(), OpenAIResponses(), AnthropicCodec(), GeminiCodec()
+    messages, google = anthropic_stream(count), gemini_stream(count)
     body = chat_stream(count)
     crlf, response_body = chat_stream(count, "\r\n\r\n"), responses_stream(count)
     answer = json.dumps(
@@ -121,14 +181,20 @@ def main() -> None:
         ("chat events, folded", best(drain(chat.decoder, pieces(body), is_folded=True), count)),
         (
             "chat events, a chunk for each",
-            best(drain(chat.decoder, [part + b"\n\n" for part in body.split(b"\n\n") if part]), count),
+            best(drain(chat.decoder, single(body)), count),
         ),
         ("responses events", best(drain(responses.decoder, pieces(response_body)), count)),
+        ("responses events, a chunk for each", best(drain(responses.decoder, single(response_body)), count)),
+        ("anthropic events", best(drain(anthropic.decoder, pieces(messages)), count)),
+        ("anthropic events, a chunk for each", best(drain(anthropic.decoder, single(messages)), count)),
+        ("gemini events (CRLF)", best(drain(gemini.decoder, pieces(google)), count)),
+        ("gemini events, a chunk for each", best(drain(gemini.decoder, single(google, b"\r\n\r\n")), count)),
+        ("JSON alone: chat, gemini", best(floor(single(body)), count), best(floor(single(google, b"\r\n\r\n")), count)),
         ("whole chat answer (1.2 kB)", best(times(lambda: chat.decode(answer)), 2000)),
         ("chat request encoded (1.2 kB)", best(times(lambda: chat.encode(request)), 2000)),
     ]
-    for name, microseconds in rows:
-        print(f"{name:<34}{microseconds:8.2f} us")
+    for name, *microseconds in rows:
+        print(f"{name:<38}" + "".join(f"{each:8.2f} us" for each in microseconds))
 
 
 if __name__ == "__main__":

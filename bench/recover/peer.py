@@ -29,10 +29,28 @@ for (let run = 0; run < 7 && spent < 1000; run++) {
 console.log(JSON.stringify({seconds: best / 1000, value}));
 """
 BAML = """
-class Agent { code int phone string? }
-class Row { id int name string email string length float moored bool cargo string[] note string agent Agent }
-class Table { rows Row[] total int }
-function Read(text: string) -> Table { client "openai/gpt-4o" prompt #"{{ text }}"# }
+class Agent {
+  code int
+  phone string?
+}
+class Row {
+  id int
+  name string
+  email string
+  length float
+  moored bool
+  cargo string[]
+  note string
+  agent Agent
+}
+class Table {
+  rows Row[]
+  total int
+}
+function Read(text: string) -> Table {
+  client "openai/gpt-4o"
+  prompt #"{{ text }}"#
+}
 """
 
 

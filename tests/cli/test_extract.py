@@ -102,3 +102,23 @@ def test_an_xml_invoice_is_read_and_not_guessed(backstay: Run) -> None:
     (record,) = records(backstay("extract", "invoice", EXAMPLES / "invoices" / "nl-ubl.xml").stdout)
     assert record["provenance"]["rule"] == "einvoice_xml"  # type: ignore[index]
     assert record["data"]["number"] == "F260115"  # type: ignore[index]
+
+
+def test_examples_are_read_and_wrong_ones_are_named(backstay: Run, tmp_path: Path) -> None:
+    """A file of examples is taken; a line that is none is one clear error before anything is read."""
+    path = EXAMPLES / "receipts" / "us-diner.txt"
+    (tmp_path / "good.jsonl").write_text('{"text": "Total 5.00", "data": {"total": "5.00"}}\n\n')
+    (record,) = records(backstay("extract", "receipt", path, "--examples", "good.jsonl").stdout)
+    assert record["data"]["total"] == "33.66"  # type: ignore[index]
+    (tmp_path / "bad.jsonl").write_text('{"text": "Total 5.00", "data": {}}\n{"text": 5}\n')
+    done = backstay("extract", "receipt", path, "--examples", "bad.jsonl")
+    assert done.returncode == 2
+    assert "bad.jsonl:2: is no example" in done.stderr
+
+
+def test_each_record_has_a_gate(backstay: Run) -> None:
+    """Decision, confidence and reasons stand in the record."""
+    (record,) = records(backstay("extract", "receipt", EXAMPLES / "receipts" / "us-diner.txt").stdout)
+    gate = record["gate"]
+    assert gate["decision"] in ("accept", "validate", "review", "reject")  # type: ignore[index]
+    assert gate["reasons"]  # type: ignore[index]

@@ -67,7 +67,12 @@ def test_an_interrupted_run_keeps_what_is_done(server: str, tmp_path: Path) -> N
     """One record is on standard output, the running call is settled as dropped, exit code 130, no traceback."""
     receipts = sorted((ROOT / "examples" / "receipts").glob("u*.txt"))
     command = [sys.executable, "-m", "backstay", "extract", "receipt", *map(str, receipts), "-j", "1", "-f", "jsonl"]
-    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "LLAMA_SERVER_URL": server, "LLM_MODEL": "llamacpp:m"}
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": os.environ["PATH"],
+        "LLAMA_SERVER_URL": server,
+        "LLM_MODEL": "llamacpp:m",
+    }
     running = subprocess.Popen(
         command, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )

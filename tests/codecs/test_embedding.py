@@ -22,6 +22,7 @@ from backstay.codecs.embedding import (
     encode_embedding_response,
 )
 from backstay.codecs.embedding_other import GeminiEmbedding, OllamaEmbedding, VertexEmbedding
+from backstay.codecs.registry import provider
 from backstay.errors import BadRequest, InvalidRequest, ProtocolError
 from backstay.types import Request, Usage
 from backstay.wire import HTTPRequest
@@ -48,6 +49,14 @@ def test_a_request_survives_the_wire() -> None:
     assert http.url == "/embeddings"
     assert decode_embedding_request(http) == given_
     assert set(msgspec.json.decode(CODEC.encode(ask_for_vectors("m", ["a"])).body)) == {"model", "input"}
+
+
+def test_a_server_may_have_its_own_word_for_dimensions() -> None:
+    """Mistral's is `output_dimension`."""
+    body = msgspec.json.decode(
+        provider("mistral").embedding_codec().encode(ask_for_vectors("m", ["a"], dimensions=8)).body
+    )
+    assert body == {"model": "m", "input": ["a"], "output_dimension": 8}
 
 
 def test_faults_come_at_once() -> None:
@@ -201,7 +210,7 @@ def test_recorded_embeddings_are_read(corpus: Path) -> None:
             continue
         found = dialect.decode(record.body)
         if record.request is not None:
-            texts = record.request.get("input") or record.request.get("requests") or ["one"]
+            texts = record.request.get("input") or record.request.get("requests") or "one"
             assert len(found.vectors) == (1 if isinstance(texts, str) else len(texts)), record.id
         assert len({len(vector) for vector in found.vectors}) == 1
     assert count >= 30

@@ -199,3 +199,11 @@ def test_a_schema_that_is_none_is_the_callers_mistake() -> None:
     """An invalid schema raises at once, naming the fault."""
     with pytest.raises(ValueError, match="not valid JSON Schema"):
         align("[1]", {"type": "array", "items": {"type": "bogus"}})
+
+
+def test_an_object_written_as_text_is_mended_unless_a_word_in_it_is_a_guess() -> None:
+    """Quotes and literals of Python are plain; bare words might have been meant as text."""
+    inner = {"type": "object", "properties": {"berth": {"type": "string"}}, "required": ["berth"]}
+    schema = {"type": "object", "properties": {"plan": inner}, "required": ["plan"]}
+    assert align("""{"plan": "{'berth': 'A1',}"}""", schema).value == {"plan": {"berth": "A1"}}
+    assert align('{"plan": "{berth: A1}"}', schema).status is Status.FAILED

@@ -104,26 +104,44 @@ def test_a_stream_of_any_text_ends_as_the_whole(text: str, size: int) -> None:
     assert repr(stream.finish()) == repr(parse(text))
 
 
-def test_a_stream_reads_each_character_once() -> None:
-    """The incremental path keeps no text but the open token: its tail stays short however long the document is."""
-    stream = Stream()
-    piece = json.dumps([{"id": 7, "note": "fourteen words\\n"}])[1:-1] + ", "
-    stream.feed("[")
-    for _ in range(500):
-        for at in range(0, len(piece), 5):
-            stream.feed(piece[at : at + 5])
-            assert len(stream._tail) <= 16
-    assert len(stream.value) == 500
+class Counted:
+    """`parse`, with the length of every text it is asked to read."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+
+    def __call__(self, text: str, **options: Any) -> Parsed:
+        self.lengths.append(len(text))
+        return parse(text, **options)
 
 
-def test_a_damaged_stream_is_parsed_anew_a_logarithmic_number_of_times() -> None:
-    """Off the incremental path the work is a geometric series."""
+def test_undamaged_text_is_never_parsed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The incremental path reads it alone: the whole is parsed once, by `finish`."""
+    counted = Counted()
+    monkeypatch.setattr("backstay.recover.stream.parse", counted)
     stream = Stream()
-    marks = set()
+    text = json.dumps([{"id": 7, "note": "fourteen words\n"}] * 500)
+    for at in range(0, len(text), 5):
+        stream.feed(text[at : at + 5])
+    assert (len(stream.value), counted.lengths) == (500, [])
+    stream.finish()
+    assert counted.lengths == [len(text)]
+
+
+def test_a_damaged_stream_costs_a_multiple_of_its_length(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Off the incremental path the texts parsed are a geometric series; without it, the sum would be their square."""
+    counted = Counted()
+    monkeypatch.setattr("backstay.recover.stream.parse", counted)
+    stream = Stream()
     for _ in range(4000):
         stream.feed("{'a': 1}, ")
-        marks.add(stream._parsed_at)
-    assert len(marks) < 50
+    assert sum(counted.lengths) < 8 * 40_000
+    monkeypatch.setattr("backstay.recover.stream.GROWTH", 1.0)
+    counted.lengths.clear()
+    eager = Stream()
+    for _ in range(4000):
+        eager.feed("{'a': 1}, ")
+    assert sum(counted.lengths) > 8 * 40_000
 
 
 def test_the_prefix_check_catches_a_parser_that_drops_or_invents() -> None:

@@ -166,3 +166,21 @@ def test_duplicate_keys_are_flagged_where_the_text_is_repaired() -> None:
 def test_the_open_path_says_where_the_text_was_cut() -> None:
     """A PARTIAL outcome names the container the end of the input left open."""
     assert parse('{"a": [1, {"b": "x').open_path == "$.a[1]"
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "x} "old" pier}', {"a": 'x} "old" pier'}),
+        ('{"a": "low tide\n"\n", "b": 1}', {"a": "low tide", "b": 1}),
+        ('["ebb, /* and */ "flow"]', ["ebb", "flow"]),
+        ('["ebb" /* joined */ + /* to */ "flow"]', ["ebbflow"]),
+        ('{"a": {"b": "quay" # see }, "c": "pier" }', {"a": {"b": "quay"}, "c": "pier"}),
+        ('{"berth\n": 4,}', {"berth": 4}),
+        ("''", ""),
+    ],
+)
+def test_quotes_and_comments_that_went_astray(text: str, value: Any) -> None:
+    """Inner quotes pair up, a lone quote line is layout, comments are space, `#` hides no brackets of a one-line document."""
+    found = parse(text)
+    assert (found.value, found.status) == (value, Status.RECOVERED)

@@ -13,9 +13,11 @@ import click
 
 COMMANDS = {
     "ask": "Ask a model; the answer streams to the terminal.",
+    "calibrate": "Learn from labelled answers what a stated confidence is worth.",
     "config": "Show, check and save the configuration.",
     "doctor": "What is configured, reachable and missing, and how to mend it.",
     "extract": "Read documents into typed records.",
+    "ground": "Find what a text states that its sources do not.",
     "models": "Models, their limits and prices.",
     "recover": "Recover JSON from a model's text.",
     "usage": "Calls, tokens and cost by day, model, task or tenant.",

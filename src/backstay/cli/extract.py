@@ -25,6 +25,15 @@ from backstay.cli.record import FORMATS
 @click.option(
     "-j", "--concurrency", type=click.IntRange(1, 1000), default=8, show_default=True, help="Documents at once."
 )
+@click.option(
+    "--examples",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help='JSON Lines of {"text": ..., "data": ...} to show the model first.',
+)
+@click.option("--samples", type=click.IntRange(1, 20), default=1, help="Ask each question so often, for agreement.")
+@click.option("--validate", is_flag=True, help="Ask once more whether the values are right, where the gate says so.")
+@click.option("--calibration", type=click.Path(dir_okay=False), help="A file that `backstay calibrate` wrote.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes on standard error, only errors.")
 def command(schema: str, paths: tuple[str, ...], **options: Any) -> None:
@@ -39,6 +48,7 @@ def command(schema: str, paths: tuple[str, ...], **options: Any) -> None:
     from backstay.extract.schema import load_schema
 
     known = load_schema(schema)
+    asked = _asked(options)
     loaded = choose(options["config_path"], options["model"], quiet=options["quiet"])
     format_ = options["format_"] or ("table" if options["out"] is None and sys.stdout.isatty() else "jsonl")
     with ExitStack() as opened:
@@ -46,10 +56,46 @@ def command(schema: str, paths: tuple[str, ...], **options: Any) -> None:
         if options["out"] is not None:
             out = opened.enter_context(_create(options["out"]))
         writer = FORMATS[format_](out)
-        run = _Run(known, loaded, writer, concurrency=options["concurrency"], quiet=options["quiet"])
+        run = _Run(known, loaded, writer, asked=asked, concurrency=options["concurrency"], quiet=options["quiet"])
         code = run.over(paths)
         writer.close()
     sys.exit(code)
+
+
+def _asked(options: dict[str, Any]) -> dict[str, Any]:
+    """The settings of every extraction of this run; files among them are read here, once."""
+    asked: dict[str, Any] = {"samples": options["samples"], "validate": options["validate"]}
+    if options["calibration"] is not None:
+        from backstay.extract.calibrate import load
+
+        asked["calibration"] = load(options["calibration"])
+    if options["examples"] is not None:
+        asked["examples"] = read_examples(options["examples"])
+    return asked
+
+
+def read_examples(path: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """The examples of a JSON Lines file. Raises ConfigurationError that names the line of what is none."""
+    import msgspec
+
+    from backstay.errors import ConfigurationError
+
+    class Line(msgspec.Struct):
+        text: str
+        data: dict[str, Any]
+
+    found = []
+    try:
+        for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):
+            if line.strip():
+                try:
+                    example = msgspec.json.decode(line, type=Line)
+                except msgspec.DecodeError as error:
+                    raise ConfigurationError(f"{path}:{number}: is no example ({error})") from error
+                found.append((example.text, example.data))
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror})") from error
+    return tuple(found)
 
 
 def _create(path: str) -> TextIO:
@@ -62,8 +108,11 @@ def _create(path: str) -> TextIO:
 class _Run:
     """One run over many documents: its client, its writer, and the count of what failed."""
 
-    def __init__(self, schema: Any, loaded: Any, writer: Any, *, concurrency: int, quiet: bool) -> None:
+    def __init__(
+        self, schema: Any, loaded: Any, writer: Any, *, asked: dict[str, Any], concurrency: int, quiet: bool
+    ) -> None:
         self._schema = schema
+        self._asked = asked
         self._loaded = loaded
         self._writer = writer
         self._concurrency = concurrency
@@ -89,16 +138,12 @@ class _Run:
 
     async def _read(self, documents: list[Any], advance: Callable[[], None]) -> None:
         from backstay.client import Client
-        from backstay.extract.attached import read_attached
         from backstay.extract.folder import read_all
 
         async with Client(loaded=self._loaded) as client:
 
             async def read(document: Any) -> Any:
-                attached = read_attached(self._schema, document)
-                if attached is not None:
-                    return attached
-                return await client.extract(self._schema, document.text, source=document.source)
+                return await client.extract(self._schema, document, **self._asked)
 
             async for outcome in read_all(documents, read, concurrency=self._concurrency):
                 if outcome.extraction is None:

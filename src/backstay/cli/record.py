@@ -33,6 +33,7 @@ def record_of(extraction: Extraction) -> dict[str, Any]:
                 "evidence": list(field.evidence) if field.evidence else None,
                 "grounded": field.grounded,
                 **({"reason": field.reason} if field.reason else {}),
+                **({"signals": field.signals} if field.signals else {}),
             }
             for path, field in extraction.fields.items()
         },
@@ -47,6 +48,8 @@ def record_of(extraction: Extraction) -> dict[str, Any]:
         },
         "attempts": extraction.attempts,
         "cost_usd": None if cost is None else f"{cost.usd:f}",
+        "retry_cost_usd": None if extraction.retry_cost is None else f"{extraction.retry_cost.usd:f}",
+        "gate": None if extraction.gate is None else msgspec.to_builtins(extraction.gate),
         "errors": list(extraction.errors),
         "warnings": list(extraction.warnings),
     }

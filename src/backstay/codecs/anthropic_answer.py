@@ -13,6 +13,7 @@ from backstay.codecs.anthropic_error import error_in_body
 from backstay.codecs.anthropic_part import Block, Draft, read_blocks, write_blocks
 from backstay.codecs.anthropic_wire import DIALECT, read_stop_reason, read_usage, write_stop_reason, write_usage
 from backstay.codecs.lenient import keep, object_of, own, read_json, rest_of, text_or_none
+from backstay.codecs.shown import join_blanks, show_arguments
 from backstay.errors import ProtocolError
 from backstay.types import AnyPart, Reasoning, Response
 
@@ -62,7 +63,7 @@ def write_answer(response: Response) -> bytes:
 def write_content(parts: tuple[AnyPart, ...]) -> list[Block]:
     """The blocks of an answer. Reasoning of another provider is shown with an empty signature."""
     draft, blocks = Draft(), []
-    for part in parts:
+    for _, part in join_blanks(show_arguments(part) for part in parts):
         if isinstance(part, Reasoning) and (part.id is not None or not (part.signature or part.encrypted)):
             if part.text:
                 blocks.append({"type": "thinking", "thinking": part.text, "signature": ""})

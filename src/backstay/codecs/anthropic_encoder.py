@@ -175,6 +175,11 @@ class AnthropicEncoder:
         if slot in self._done:
             return b""
         said = b""
+        if (
+            isinstance(part, ToolCall) and part.raw_arguments is not None
+        ):  # fragments are text here: as the model wrote it
+            said = self._open(slot, _empty(write_content((part,))[0]))
+            return said + self._complete(slot, part) + self._close(slot)
         for block in write_content((part,)):
             if isinstance(part, Unknown):
                 said += self._open(slot, block) + self._close(slot)
@@ -202,8 +207,9 @@ class AnthropicEncoder:
                 more += self._delta(opened, {"type": "citations_delta", "citation": citation})
             signature = part.signature if isinstance(part, Reasoning) and part.id is None else None
             return more + self._sign(slot, signature) if signature and not opened.signature else more
-        if isinstance(part, ToolCall) and not said and part.arguments:
-            return self._add(slot, {}, "input_json_delta", "partial_json", _encode(part.arguments).decode())
+        if isinstance(part, ToolCall) and not said:
+            text = part.raw_arguments or (_encode(part.arguments).decode() if part.arguments else "")
+            return self._add(slot, {}, "input_json_delta", "partial_json", text)
         return b""
 
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from backstay.codecs.anthropic_wire import DIALECT
 from backstay.codecs.lenient import keep, objects_of, own, rest_of, text_of, text_or_none
 from backstay.codecs.media import from_base64, sniff, to_base64
+from backstay.codecs.shown import join_blanks
 from backstay.fold import parse_arguments
 from backstay.types import (
     AnyPart,
@@ -173,11 +174,9 @@ def write_cache(cache: Literal["5m", "1h"]) -> dict[str, str]:
 
 
 def write_blocks(parts: Iterable[AnyPart], role: str, place: str, draft: Draft) -> list[Block]:
-    """The content blocks of `parts`. Texts of blanks alone, which the API refuses and models produce, are left out."""
+    """The content blocks of `parts`. Texts of blanks alone, which the API refuses and models produce, join their neighbours."""
     blocks = []
-    for index, part in enumerate(parts):
-        if isinstance(part, Text) and not part.text.strip():
-            continue
+    for index, part in join_blanks(parts):
         block = _write_part(part, role, f"{place}.parts[{index}]", draft)
         if block is not None:
             blocks.append(_with_cache(block, part))

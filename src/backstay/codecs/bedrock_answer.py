@@ -19,6 +19,7 @@ from backstay.codecs.bedrock_wire import (
     write_usage,
 )
 from backstay.codecs.lenient import count_of, keep, object_of, own, read_json, rest_of, text_or_none
+from backstay.codecs.shown import show_arguments
 from backstay.errors import ProtocolError
 from backstay.types import AnyPart, Response, Usage
 
@@ -55,7 +56,8 @@ def write_answer(response: Response) -> bytes:
 
 def write_content(parts: tuple[AnyPart, ...]) -> list[Wire]:
     """The blocks of an answer; cache marks are a matter of requests."""
-    return [block for block in write_blocks(parts, "assistant", "parts", Draft()) if "cachePoint" not in block]
+    shown = map(show_arguments, parts)
+    return [block for block in write_blocks(shown, "assistant", "parts", Draft()) if "cachePoint" not in block]
 
 
 def read_token_count(body: bytes) -> int:

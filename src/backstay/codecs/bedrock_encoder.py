@@ -6,8 +6,6 @@ index. Source: API_runtime_ConverseStream of the Bedrock reference.
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from backstay.codecs.bedrock_answer import write_content
@@ -133,7 +131,7 @@ class BedrockEncoder:
             return self._stop(slot)
         if isinstance(part, ToolCall):
             start = b"" if slot in self._indices else self.encode(ToolCallDelta(slot, part.id, part.name))
-            return start + self._delta(slot, {"toolUse": {"input": _text(part.arguments)}}) + self._stop(slot)
+            return start + self._delta(slot, {"toolUse": {"input": _arguments(part)}}) + self._stop(slot)
         if isinstance(part, Reasoning):
             delta = ReasoningDelta(part.text, slot, part.signature, part.encrypted, part.id)
             return self._reasoning(delta) + self._stop(slot)
@@ -144,8 +142,9 @@ class BedrockEncoder:
         return self._start(slot, block) + self._stop(slot)
 
 
-def _text(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
+def _arguments(part: ToolCall) -> str:
+    """The text of a call's arguments, as the model wrote it where it is no object: fragments are text on this wire."""
+    return part.raw_arguments if part.raw_arguments is not None else msgspec.json.encode(part.arguments).decode()
 
 
 def _event(kind: str, payload: Wire) -> bytes:

@@ -16,6 +16,7 @@ import msgspec
 from backstay.codecs.bedrock_wire import DIALECT, Wire
 from backstay.codecs.lenient import keep, object_of, objects_of, own, rest_of, text_of, text_or_none
 from backstay.codecs.media import from_base64, sniff, to_base64
+from backstay.codecs.shown import join_blanks
 from backstay.fold import parse_arguments
 from backstay.types import AnyPart, Audio, File, Image, Reasoning, Refusal, Text, ToolCall, ToolResult, Unknown
 
@@ -88,10 +89,18 @@ def _read_tool_use(wire: Wire) -> AnyPart | None:
 def _read_tool_result(wire: Wire) -> AnyPart | None:
     if wire.get("type"):
         return None
-    parts = tuple(part for part in read_blocks(wire.get("content")) if isinstance(part, Text | Image | File | Unknown))
-    is_text = len(parts) == 1 and isinstance(parts[0], Text)
+    parts = tuple(map(_read_json, read_blocks(wire.get("content"))))
+    parts = tuple(part for part in parts if isinstance(part, Text | Image | File | Unknown))
+    is_text = len(parts) == 1 and isinstance(parts[0], Text) and parts[0].extra is None
     content: Any = parts[0].text if is_text and isinstance(parts[0], Text) else parts or ""
     return ToolResult(call_id=text_of(wire.get("toolUseId")), content=content, is_error=wire.get("status") == "error")
+
+
+def _read_json(part: AnyPart) -> AnyPart:
+    """A result in JSON is its text, so that every dialect can say it; the mark makes it JSON again here."""
+    if not isinstance(part, Unknown) or set(part.data) != {"json"}:
+        return part
+    return Text(text=msgspec.json.encode(part.data["json"]).decode(), extra=keep(DIALECT, {"json": True}))
 
 
 def _read_reasoning(wire: Wire) -> AnyPart | None:
@@ -151,11 +160,9 @@ _READERS: Final = {
 
 
 def write_blocks(parts: Iterable[AnyPart], role: str, place: str, draft: Draft) -> list[Wire]:
-    """The content blocks of `parts`. Texts of blanks alone, which the API refuses, are left out."""
+    """The content blocks of `parts`. Texts of blanks alone, which the API refuses, join their neighbours."""
     blocks: list[Wire] = []
-    for index, part in enumerate(parts):
-        if isinstance(part, Text) and not part.text.strip():
-            continue
+    for index, part in join_blanks(parts):
         block = _write_part(part, role, f"{place}.parts[{index}]", draft)
         if block is None:
             continue
@@ -182,6 +189,11 @@ def _write_part(part: AnyPart, role: str, place: str, draft: Draft) -> Wire | No
     if isinstance(part, ToolResult) and role == "assistant":
         draft.faults.append(f"{place}: a ToolResult belongs to a message of role 'tool', not 'assistant'")
         return None
+    if isinstance(part, Text) and own(part.extra, DIALECT).get("json") is True:
+        try:
+            return {"json": msgspec.json.decode(part.text)}
+        except msgspec.DecodeError:
+            return {"text": part.text}  # somebody changed it
     if isinstance(part, Text | Refusal):
         citations = own(part.extra, DIALECT).get("citations")
         if citations:

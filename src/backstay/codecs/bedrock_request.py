@@ -201,6 +201,8 @@ def _write_tools(request: Request, draft: Draft) -> Wire:
     if not tools and isinstance(choice, NamedTool | str) and choice not in ("auto", "none"):
         draft.faults.append("tool_choice: a tool is demanded, but the request has no tools")
     if choice == "none" and not has_history:
+        if tools:
+            draft.notes.append("The tools were left out: Converse knows no tool_choice 'none'.")
         return {}
     if not tools and has_history:
         tools = [Tool(name=name) for name in sorted(used)]

@@ -183,11 +183,13 @@ def _whole(pieces: list[Wire]) -> Any:
     merged: Wire = {}
     for piece in pieces:
         if set(piece) == {"input"} and isinstance(merged.get("toolUse"), dict):
-            merged["toolUse"]["input"] = merged["toolUse"].get("input", "") + piece["input"]
+            merged["toolUse"]["input"] = text_of(merged["toolUse"].get("input")) + text_of(piece["input"])
             continue
         for kind, value in piece.items():
             if kind == "toolResult" and isinstance(value, list):
-                merged.setdefault(kind, {}).setdefault("content", []).extend(value)
+                result = merged[kind] = object_of(merged.get(kind))
+                known = result.get("content")
+                result["content"] = [*(known if isinstance(known, list) else ()), *value]
             else:
                 merged[kind] = dict(value) if isinstance(value, dict) else value
     use = merged.get("toolUse")

@@ -82,7 +82,9 @@ class VectorCodec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OpenAIEmbedding(VectorCodec, frozen=True, kw_only=True):
-    """The dialect of OpenAI and of the servers like it."""
+    """The dialect of OpenAI and of the servers like it; some have another word for the length of a vector."""
+
+    dimensions_field: str = "dimensions"
 
     @property
     def name(self) -> str:
@@ -93,7 +95,7 @@ class OpenAIEmbedding(VectorCodec, frozen=True, kw_only=True):
         """The HTTP request, its url a path. Raises InvalidRequest with every fault."""
         body: dict[str, Any] = {"model": request.model, "input": list(texts_of(request))}
         if isinstance(request, EmbeddingRequest) and request.dimensions is not None:
-            body["dimensions"] = request.dimensions
+            body[self.dimensions_field] = request.dimensions
         body |= request.options.get(DIALECT, {})
         return HTTPRequest(url=self.path, headers=_HEADERS, body=msgspec.json.encode(body))
 

@@ -107,8 +107,8 @@ class OllamaEmbedding(VectorCodec, frozen=True, kw_only=True):
     def decode(self, body: bytes) -> Embeddings:
         """The vectors of a body. Raises ProtocolError where there are none."""
         answer = _read(body)
-        rows = answer.get("embeddings")
-        if not isinstance(rows, list) or not rows:
+        rows = answer.get("embeddings") or [answer.get("embedding")]  # the older API gives one vector by itself
+        if not isinstance(rows, list) or rows == [None]:
             raise ProtocolError("the answer holds no vectors")
         usage = Usage(input_tokens=count_of(answer.get("prompt_eval_count")), output_tokens=0)
         vectors = tuple(read_vector(row) for row in rows)

@@ -37,6 +37,7 @@ from backstay.codecs.lenient import (
     text_of,
     text_or_none,
 )
+from backstay.codecs.shown import show_arguments
 from backstay.errors import ProtocolError
 from backstay.types import AnyPart, Response, TokenLogprob, ToolCall, Usage
 
@@ -160,7 +161,7 @@ def write_content(parts: Iterable[AnyPart]) -> list[Wire]:
     """The parts of an answer; calls keep even ids that were made up, since a client's results will name them."""
     written: list[Wire] = []
     for part in parts:
-        wires = write_parts((part,), "parts", Draft(), {})
+        wires = write_parts((show_arguments(part),), "parts", Draft(), {})
         if isinstance(part, ToolCall) and part.id.startswith(MADE_UP):
             wires[0]["functionCall"]["id"] = part.id
         written += wires

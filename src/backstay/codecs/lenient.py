@@ -61,7 +61,9 @@ def text_or_none(value: Any) -> str | None:
 
 def count_of(value: Any) -> int | None:
     """`value` where it is a whole number of zero or more (12.0 counts), else None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1 << 62:
+    if type(value) is int:
+        return value if 0 <= value < 1 << 62 else None
+    if type(value) is not float or not 0 <= value < 1 << 62:
         return None
     return int(value) if value == int(value) else None
 
@@ -89,6 +91,8 @@ def objects_of(value: Any) -> list[dict[str, Any]]:
 
 def rest_of(value: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
     """The fields of `value` that are not in `known` and say something (null says nothing)."""
+    if value.keys() <= known:
+        return {}
     return {name: field for name, field in value.items() if name not in known and field is not None}
 
 

@@ -23,10 +23,11 @@ from backstay.codecs.lenient import (
     text_or_none,
 )
 from backstay.codecs.ndjson import LineParser
-from backstay.codecs.ollama_request import DIALECT, Draft, Wire, read_call, write_parts
+from backstay.codecs.ollama_request import DIALECT, Draft, Wire, read_call, read_images, write_parts
 from backstay.codecs.openai_answer import read_logprobs
 from backstay.codecs.openai_error import error_in_body, write_error
 from backstay.codecs.openai_outcome import settle_finish_reason
+from backstay.codecs.shown import show_arguments
 from backstay.errors import LLMError, ProtocolError, StreamInterrupted
 from backstay.event import (
     Event,
@@ -40,7 +41,7 @@ from backstay.event import (
     UsageReport,
 )
 from backstay.fold import Folding, fold
-from backstay.types import FinishReason, Request, Response, ToolCall, Usage
+from backstay.types import AnyPart, FinishReason, Refusal, Request, Response, Text, ToolCall, Usage
 
 _KNOWN: Final = frozenset(
     {"model", "created_at", "message", "done", "done_reason", "prompt_eval_count", "eval_count", "logprobs"}
@@ -125,6 +126,8 @@ class OllamaDecoder:
             events.append(ReasoningDelta(thinking, self._slot("thinking")))
         if content := text_of(message.get("content")):
             events.append(TextDelta(content, self._slot("content")))
+        for picture in read_images(message):
+            events.append(PartDone(picture, self._slot(f"image {len(self._slots)}")))
         for item in objects_of(message.get("tool_calls")):
             events.append(PartDone(read_call(item, self._calls, self._seed), self._slot(f"call {self._calls}")))
             self._calls += 1
@@ -154,7 +157,7 @@ def _read_time(value: Any) -> float | None:
 
 def write_answer(response: Response) -> bytes:
     """The body of `response` for a client of this dialect."""
-    message = {"role": "assistant", **write_parts(response.parts, "parts", Draft())}
+    message = {"role": "assistant", **_write_said(response.parts)}
     return msgspec.json.encode(_write_last(response, response.model, message))
 
 
@@ -184,6 +187,11 @@ def _write_last(response: Response, model: str | None, message: Wire) -> Wire:
     return {**own(response.extra, DIALECT), **wire}
 
 
+def _write_said(parts: tuple[AnyPart, ...]) -> Wire:
+    """What the model said: texts without anything between them, arguments always an object."""
+    return write_parts(tuple(map(show_arguments, parts)), "parts", Draft(), joint="")
+
+
 class OllamaEncoder:
     """Events as lines; whole tool calls are written at the end, because this dialect has no fragments of arguments."""
 
@@ -197,6 +205,8 @@ class OllamaEncoder:
     def encode(self, event: Event) -> bytes:
         """The line that says `event`; empty for what is said at the end."""
         self._folding.add(event)
+        if isinstance(event, PartDone) and isinstance(event.part, Text | Refusal) and event.index not in self._streamed:
+            event = TextDelta(event.part.text, event.index)
         if isinstance(event, TextDelta | RefusalDelta):
             field = "content"
         elif isinstance(event, ReasoningDelta) and event.text:
@@ -220,7 +230,7 @@ class OllamaEncoder:
         rest = tuple(
             part for slot, part in enumerate(answer.parts) if slot not in self._streamed or isinstance(part, ToolCall)
         )
-        lines = self._line(write_parts(rest, "parts", Draft())) if rest else b""
+        lines = self._line(_write_said(rest)) if rest else b""
         last = _write_last(answer, answer.model or self._model, {"role": "assistant", "content": ""})
         return lines + msgspec.json.encode(last) + b"\n"
 

@@ -88,7 +88,10 @@ def write_request(request: Request, *, stream: bool) -> tuple[Wire, Draft]:
 def _write_tools(request: Request, body: Wire, draft: Draft) -> None:
     if request.tool_choice not in (None, "auto", "none"):
         draft.faults.append("tool_choice: this server cannot be made to call a tool")
-    if request.tool_choice == "none" or not request.tools:
+    if request.tool_choice == "none" and request.tools:
+        draft.notes.append("the tools were left out: this server cannot be told not to call them")
+        return
+    if not request.tools:
         return
     body["tools"] = [
         {
@@ -109,12 +112,13 @@ def _write_messages(request: Request, draft: Draft) -> list[Wire]:
         if message.role == "tool":
             wires += _write_results(message, place, draft)
         else:
-            wires.append({"role": message.role, **write_parts(message.parts, place, draft)})
+            joint = "" if message.role == "assistant" else "\n\n"  # a model's sentences may be cut where it cites
+            wires.append({"role": message.role, **write_parts(message.parts, place, draft, joint=joint)})
     return wires
 
 
-def write_parts(parts: tuple[AnyPart, ...], place: str, draft: Draft) -> Wire:
-    """Content, pictures, thinking and tool calls of one message."""
+def write_parts(parts: tuple[AnyPart, ...], place: str, draft: Draft, *, joint: str = "\n\n") -> Wire:
+    """Content, pictures, thinking and tool calls of one message; `joint` stands between its texts."""
     texts: list[str] = []
     wire: Wire = {"content": ""}
     for number, part in enumerate(parts):
@@ -132,7 +136,7 @@ def write_parts(parts: tuple[AnyPart, ...], place: str, draft: Draft) -> Wire:
             draft.faults.append(
                 f"{place}.parts[{number}]: a {type(part).__name__} without bytes or text cannot be sent here"
             )
-    wire["content"] = "\n\n".join(texts)
+    wire["content"] = joint.join(texts)
     return wire
 
 
@@ -239,9 +243,11 @@ def _read_messages(wires: list[Wire]) -> tuple[str | None, tuple[Message, ...]]:
         if number == 0 and role == "system" and not wire.get("images"):
             system = text_of(wire.get("content"))
         elif role == "tool":
+            content, images = text_of(wire.get("content")), read_images(wire)
+            texts = (Text(text=content),) if content else ()
             result = ToolResult(
                 call_id=text_of(wire.get("tool_call_id")) or text_of(wire.get("tool_name")),
-                content=text_of(wire.get("content")),
+                content=(*texts, *images) if images else content,
                 name=text_or_none(wire.get("tool_name")),
             )
             if messages and messages[-1].role == "tool":
@@ -261,13 +267,16 @@ def read_parts(wire: Wire, seed: str) -> tuple[AnyPart, ...]:
         parts.append(Reasoning(text=thinking))
     if content := text_of(wire.get("content")):
         parts.append(Text(text=content))
-    pictures = wire.get("images")
-    for picture in pictures if isinstance(pictures, list) else ():
-        data = from_base64(text_of(picture))
-        if data is not None:
-            parts.append(Image(data=data, media_type=sniff(data)))
+    parts += read_images(wire)
     parts += [read_call(item, number, seed) for number, item in enumerate(objects_of(wire.get("tool_calls")))]
     return tuple(parts)
+
+
+def read_images(wire: Wire) -> list[Image]:
+    """The pictures of a message."""
+    pictures = wire.get("images")
+    found = [from_base64(text_of(picture)) for picture in pictures] if isinstance(pictures, list) else []
+    return [Image(data=data, media_type=sniff(data)) for data in found if data]
 
 
 def read_call(item: Wire, number: int, seed: str) -> ToolCall:

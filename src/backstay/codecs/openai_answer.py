@@ -65,7 +65,7 @@ def read_decoded(answer: Any) -> Response:
         model=text_or_none(answer.get("model")),
         id=text_or_none(answer.get("id")),
         created_at=created_at(answer),
-        logprobs=read_logprobs(choice.get("logprobs")) or None,
+        logprobs=read_logprobs(said) or None if (said := choice.get("logprobs")) else None,
         extra=_read_extra(answer, choice, message),
     )
 
@@ -112,6 +112,8 @@ def read_logprobs(value: Any) -> tuple[TokenLogprob, ...]:
 
 
 def _read_extra(answer: Wire, choice: Wire, message: Wire) -> dict[str, Any] | None:
+    if answer.keys() <= TOP_FIELDS and choice.keys() <= CHOICE_FIELDS and message.keys() <= TURN_FIELDS:
+        return None
     extra = rest_of(answer, TOP_FIELDS)
     for name, rest in (
         ("choice", rest_of(choice, CHOICE_FIELDS)),
@@ -126,7 +128,7 @@ def _read_extra(answer: Wire, choice: Wire, message: Wire) -> dict[str, Any] | N
 def write_answer(response: Response) -> bytes:
     """The body of `response` for a client of this dialect."""
     kept = own(response.extra, DIALECT)
-    message = write_turn(Message(role="assistant", parts=response.parts), "parts", Draft(COMPATIBLE))
+    message = write_turn(Message(role="assistant", parts=response.parts), "parts", Draft(COMPATIBLE), is_answer=True)
     message = {"role": "assistant", "content": None, "refusal": None, **message, **object_of(kept.get("message"))}
     choice: Wire = {
         "index": 0,
@@ -140,7 +142,7 @@ def write_answer(response: Response) -> bytes:
     body: Wire = {
         **write_head(response.id, response.model, response.created_at, "chat.completion"),
         "choices": [choice],
-        "usage": write_usage(response.usage),
+        "usage": None if response.usage == Usage() else write_usage(response.usage),
         **{name: value for name, value in kept.items() if name not in ("choice", "message")},
     }
     return msgspec.json.encode(body)

@@ -54,11 +54,14 @@ def _close_calls(asked: dict[str, str], place: str, draft: Draft) -> None:
 def _decorate(wire: Wire, message: Message) -> Wire:
     if message.name is not None:
         wire["name"] = message.name
-    return {**wire, **own(message.extra, DIALECT)}
+    return {**wire, **own(message.extra, DIALECT)} if message.extra else wire
 
 
 def _write_plain(message: Message, place: str, role: SystemRole, draft: Draft) -> Wire:
     """A system or user message."""
+    only = message.parts[0] if len(message.parts) == 1 and role != "none" else None
+    if type(only) is Text and only.cache is None and only.extra is None:
+        return {"role": role if message.role == "system" else message.role, "content": only.text}
     parts = [
         wire
         for number, part in enumerate(message.parts)

@@ -57,7 +57,7 @@ _WORDS: Final[dict[FinishReason, str]] = {
 def read_finish_reason(raw: str | None, parts: Iterable[AnyPart]) -> FinishReason | None:
     """The neutral reason of `raw` for an answer of these parts; None stays None unless the parts hold a tool call."""
     reason = None if raw is None else _REASONS.get(raw.lower(), "other")
-    kinds = {type(part) for part in parts}
+    kinds = set(map(type, parts))
     return settle_finish_reason(reason, has_calls=ToolCall in kinds, has_refusal=Refusal in kinds)
 
 
@@ -104,6 +104,11 @@ _COUNTED: Final = frozenset(
 )
 
 
+_PLAIN: Final = frozenset(
+    ("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details")
+)
+
+
 def _first(*values: Any) -> int | None:
     return next((count for value in values if (count := count_of(value)) is not None), None)
 
@@ -115,6 +120,8 @@ def read_usage(wire: Any, dialect: str = DIALECT) -> Usage | None:
     """
     if not isinstance(wire, dict) or not wire:
         return None
+    if wire.keys() <= _PLAIN:
+        return _read_plain_usage(wire)
     inputs = object_of(wire.get("prompt_tokens_details") or wire.get("input_tokens_details"))
     outputs = object_of(wire.get("completion_tokens_details") or wire.get("output_tokens_details"))
     prompt = _first(wire.get("prompt_tokens"), wire.get("input_tokens"))
@@ -141,6 +148,28 @@ def read_usage(wire: Any, dialect: str = DIALECT) -> Usage | None:
         output_audio_tokens=count_of(outputs.get("audio_tokens")),
         stated_total_tokens=total,
         extra=keep(dialect, rest),
+    )
+
+
+def _read_plain_usage(wire: dict[str, Any]) -> Usage:
+    """The fast path: OpenAI's own fields and no others, which is what most servers send."""
+    prompt, completion = count_of(wire.get("prompt_tokens")), count_of(wire.get("completion_tokens"))
+    total = count_of(wire.get("total_tokens"))
+    inputs, outputs = wire.get("prompt_tokens_details"), wire.get("completion_tokens_details")
+    if not inputs and not outputs:
+        return Usage(input_tokens=prompt, output_tokens=completion, stated_total_tokens=total)
+    inputs, outputs = object_of(inputs), object_of(outputs)
+    read, write = count_of(inputs.get("cached_tokens")), count_of(inputs.get("cache_write_tokens"))
+    reasoning = count_of(outputs.get("reasoning_tokens"))
+    return Usage(
+        input_tokens=_with_cache(prompt, read, write),
+        output_tokens=_with_reasoning(prompt, completion, reasoning, total),
+        cache_read_tokens=read,
+        cache_write_tokens=write,
+        reasoning_tokens=reasoning,
+        input_audio_tokens=count_of(inputs.get("audio_tokens")),
+        output_audio_tokens=count_of(outputs.get("audio_tokens")),
+        stated_total_tokens=total,
     )
 
 

@@ -186,7 +186,7 @@ def _decorate(wire: Wire, part: AnyPart, draft: Draft) -> Wire:
             wire = {**wire, "cache_control": mark}
         else:
             draft.note("cache marks were left out: this server caches by itself")
-    for name, value in own(part.extra, DIALECT).items():
+    for name, value in own(part.extra, DIALECT).items() if part.extra else ():
         both = isinstance(value, dict) and isinstance(wire.get(name), dict)
         wire = {**wire, name: {**wire[name], **value} if both else value}
     return wire

@@ -32,7 +32,7 @@ from backstay.codecs.openai_outcome import read_finish_reason, settle_finish_rea
 from backstay.codecs.openai_part import DIALECT, Wire, read_part, read_thinking
 from backstay.codecs.openai_slot import AudioSlot, CallSlot, DetailSlot
 from backstay.codecs.openai_turn import TURN_FIELDS, read_detail
-from backstay.codecs.sse import Frame, SSEParser
+from backstay.codecs.sse import SSEParser
 from backstay.errors import LLMError, ProtocolError, StreamInterrupted
 from backstay.event import (
     Event,
@@ -101,8 +101,14 @@ class ChatDecoder:
         """The events that `data` completes. Raises StatusError for an error in the stream, ProtocolError for garbage."""
         events: list[Event] = []
         if self._error is None:
-            self._take(self._parser.feed, data, events)
-        return self._deliver(events)
+            try:
+                for _, payload in self._parser.feed(data):
+                    self._on_frame(payload, events)
+            except LLMError as error:
+                self._error = error
+        if self._error is not None and not events:
+            raise self._error
+        return events
 
     def finish(self) -> list[Event]:
         """The last events. Raises StreamInterrupted where neither a finish reason nor `[DONE]` was seen."""
@@ -121,19 +127,6 @@ class ChatDecoder:
             raise self._error
         return events
 
-    def _deliver(self, events: list[Event]) -> list[Event]:
-        if self._error is not None and not events:
-            raise self._error
-        return events
-
-    def _take(self, source: Any, data: bytes, events: list[Event]) -> None:
-        try:
-            frames: list[Frame] = source(data)
-            for _, payload in frames:
-                self._on_frame(payload, events)
-        except LLMError as error:
-            self._error = error
-
     def _take_rest(self, events: list[Event]) -> None:
         """A last frame without its blank line: taken if it can be read, else the stream was cut inside it."""
         try:
@@ -151,9 +144,10 @@ class ChatDecoder:
             self._end(events)
         elif payload and not payload.isspace():
             chunk = read_json(payload)
-            if not isinstance(chunk, dict):
+            if type(chunk) is not dict:
                 raise ProtocolError(f"a chunk is no object but a {type(chunk).__name__}")
-            self._on_chunk(chunk, events)
+            if self._keys is None or not self._on_plain_chunk(chunk, events):
+                self._on_chunk(chunk, events)
 
     def _on_plain_chunk(self, chunk: Wire, events: list[Event]) -> bool:
         """The fast path: one more text delta, in a chunk of the same fields as an ordinary one before it."""
@@ -180,8 +174,6 @@ class ChatDecoder:
             self._keys, self._choice_keys = tuple(chunk), tuple(choice)
 
     def _on_chunk(self, chunk: Wire, events: list[Event]) -> None:
-        if self._keys is not None and self._on_plain_chunk(chunk, events):
-            return
         choices = chunk.get("choices")
         if not self._started or "error" in chunk or not choices:
             self._on_odd_chunk(chunk, events)
@@ -347,7 +339,10 @@ class ChatDecoder:
 
     def _keep_below(self, name: str, rest: Wire) -> None:
         if rest:
-            self._keep(self._extra.setdefault(name, {}), rest)
+            below = self._extra.get(name)  # a chunk's own field of that name may be of any kind
+            if not isinstance(below, dict):
+                below = self._extra[name] = {}
+            self._keep(below, rest)
 
     def _keep(self, place: dict[str, Any], rest: Wire) -> None:
         """Keep unknown fields: lists grow from chunk to chunk, anything else is replaced by the latest."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 import msgspec
 
 from backstay.codecs.lenient import keep, objects_of, own, rest_of, text_of, text_or_none
-from backstay.codecs.media import from_base64
+from backstay.codecs.media import from_base64, to_base64
 from backstay.codecs.openai_part import DIALECT, Draft, Wire, read_content, read_part, write_part
 from backstay.fold import parse_arguments
 from backstay.types import (
@@ -55,9 +55,17 @@ def make_call_id(seed: str, index: int, name: str) -> str:
     return "call_" + sha256(f"{seed}\0{index}\0{name}".encode("utf-8", "replace")).hexdigest()[:24]
 
 
+_SILENT: Final = ("refusal", "tool_calls", "annotations", "audio", "function_call")
+_PLAIN: Final = frozenset({"role", "content", *_SILENT})
+"""The fields of a turn that says a text and nothing else; the silent ones hold nothing then."""
+
+
 def read_turn(message: Wire, seed: str = "") -> tuple[AnyPart, ...]:
     """The parts of an assistant's wire message; `seed` is the answer's id, from which missing call ids are made."""
-    parts: list[AnyPart] = [*read_reasoning(message), *read_content(message.get("content"))]
+    content = message.get("content")
+    if type(content) is str and content and message.keys() <= _PLAIN and not any(map(message.get, _SILENT)):
+        return (Text(text=content),)
+    parts: list[AnyPart] = [*read_reasoning(message), *read_content(content)]
     parts += [read_part(item) for item in objects_of(message.get("images"))]
     audio = message.get("audio")
     if isinstance(audio, dict) and (audio.get("id") or audio.get("data")):
@@ -145,7 +153,13 @@ def tool_call_extra(item: Wire) -> dict[str, Any] | None:
     return keep(DIALECT, rest)
 
 
-def write_turn(message: Message, place: str, draft: Draft) -> Wire:
+def _write_audio(part: Audio, *, is_answer: bool) -> Wire:
+    """A spoken turn is sent back by its id alone; a client gets all of it."""
+    kept: Wire = own(part.extra, DIALECT)["audio"]
+    return {**kept, "data": to_base64(part.data or b"")} if is_answer else {"id": kept.get("id")}
+
+
+def write_turn(message: Message, place: str, draft: Draft, *, is_answer: bool = False) -> Wire:
     """The wire message of an assistant's turn; faults and notes go to `draft`."""
     wire: Wire = {"role": "assistant"}
     content: list[Wire] = []
@@ -160,7 +174,7 @@ def write_turn(message: Message, place: str, draft: Draft) -> Wire:
         elif isinstance(part, Refusal):
             wire["refusal"] = wire.get("refusal", "") + part.text
         elif isinstance(part, Audio) and "audio" in own(part.extra, DIALECT):
-            wire["audio"] = {"id": own(part.extra, DIALECT)["audio"].get("id")}
+            wire["audio"] = _write_audio(part, is_answer=is_answer)
         elif isinstance(part, Unknown) and part.dialect != DIALECT:
             draft.note(f"a block of dialect {part.dialect!r} in an assistant's turn was left out")
         elif (item := write_part(part, where, draft)) is not None:

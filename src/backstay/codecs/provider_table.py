@@ -199,6 +199,7 @@ ROWS: Final = (
         "MISTRAL_API_KEY",
         rules=_MISTRAL,
         embedding_path="/embeddings",
+        embedding_settings={"dimensions_field": "output_dimension"},
         source="https://docs.mistral.ai/api",
     ),
     _chat(
@@ -327,7 +328,13 @@ ROWS: Final = (
         rules=_OPENROUTER,
         source="https://vercel.com/docs/ai-gateway",
     ),
-    _chat("venice", "https://api.venice.ai/api/v1", "VENICE_API_KEY", source="https://docs.venice.ai"),
+    _chat(
+        "venice",
+        "https://api.venice.ai/api/v1",
+        "VENICE_API_KEY",
+        embedding_path="/embeddings",
+        source="https://docs.venice.ai",
+    ),
     _chat(
         "compatible",
         "{base_url}",

@@ -54,7 +54,8 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     `query` (with holes too) is added to every URL. `key_env` and `url_env` name environment variables, the preferred one
     first; whoever reads the environment reads them. `rules` is the dialect's own struct of differences (None: the dialect's
     defaults), `settings` what else its codec takes. `embedding_path` is None where there is no such API, `embedding` the
-    dialect that it speaks. `service` is the AWS service that signatures are for. `source` is the page that the facts are from.
+    dialect that it speaks, with `embedding_settings`. `service` is the AWS service that signatures are for. `source` is the
+    page that the facts are from.
     """
 
     name: str
@@ -69,6 +70,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
     settings: dict[str, Any] = {}
     embedding_path: str | None = None
     embedding: str = "openai_embedding"
+    embedding_settings: dict[str, Any] = {}
     placeholders: dict[str, Placeholder] = {}
     query: str = ""
     service: str = ""
@@ -91,7 +93,7 @@ class ProviderRow(msgspec.Struct, frozen=True, kw_only=True):
                 f"{self.name} has no embeddings: ask a provider that has them, such as openai or gemini"
             )
         make: Callable[..., EmbeddingCodec] = _find(_EMBEDDINGS[self.embedding])
-        return make(path=self.embedding_path)
+        return make(path=self.embedding_path, **self.embedding_settings)
 
     def auth_headers(self, key: Secret | None, *, is_signed: bool = False) -> dict[str, str | Secret]:
         """The headers that carry `key`, and the row's own; lower-case names.

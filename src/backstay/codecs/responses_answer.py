@@ -20,13 +20,25 @@ from backstay.codecs.lenient import (
     rest_of,
     text_or_none,
 )
+from backstay.codecs.media import to_base64
 from backstay.codecs.openai_answer import read_logprobs
 from backstay.codecs.openai_error import error_in_body
 from backstay.codecs.openai_outcome import read_usage, settle_finish_reason
 from backstay.codecs.responses_history import write_turn
 from backstay.codecs.responses_item import DIALECT, Draft, Wire, read_item
 from backstay.errors import ProtocolError
-from backstay.types import AnyPart, FinishReason, Reasoning, Refusal, Response, TokenLogprob, ToolCall, Unknown, Usage
+from backstay.types import (
+    AnyPart,
+    FinishReason,
+    Image,
+    Reasoning,
+    Refusal,
+    Response,
+    TokenLogprob,
+    ToolCall,
+    Unknown,
+    Usage,
+)
 
 _KNOWN: Final = frozenset(
     {
@@ -155,7 +167,10 @@ def write_body(response: Response, *, is_done: bool) -> Wire:
         "top_p": None,
     }
     if is_done:
-        body |= {"usage": write_usage(response.usage), **own(response.extra, DIALECT)}
+        body |= {
+            "usage": None if response.usage == Usage() else write_usage(response.usage),
+            **own(response.extra, DIALECT),
+        }
     if response.logprobs and is_done:
         _put_logprobs(response.logprobs, body["output"])
     return body
@@ -168,8 +183,12 @@ def write_output(parts: tuple[AnyPart, ...], first: int = 0) -> list[Wire]:
 
 
 def show(part: AnyPart) -> AnyPart:
-    """`part`, or, for reasoning that came from another dialect, the item that shows its text as a summary."""
-    is_own = isinstance(own(part.extra, DIALECT).get("item"), dict)
+    """`part`, or the item that shows it: for a picture its bytes, for another dialect's reasoning its text as a summary."""
+    item = own(part.extra, DIALECT).get("item")
+    is_own = isinstance(item, dict)
+    if isinstance(part, Image) and part.data is not None:
+        kept = item if isinstance(item, dict) else {"type": "image_generation_call"}
+        return Unknown(dialect=DIALECT, data={**kept, "status": "completed", "result": to_base64(part.data)})
     if not isinstance(part, Reasoning) or (is_own and part.encrypted is not None):
         return part
     summary = [{"type": "summary_text", "text": part.text}] if part.text else []

@@ -1,7 +1,8 @@
 """Agreement: several answers to one question, and how many of them say the same, field by field.
 
-What a model says every time it is asked is right more often than what it says once (Wang et al. 2022, "self-consistency"). The
-whole answer that agrees best with the others is chosen, so that its fields belong together; each field's share is its agreement.
+What a model says every time it is asked is right more often than what it says once (Wang et al. 2022,
+"self-consistency"). The whole answer that agrees best with the others is chosen, so that its fields belong together; each
+field's share is its agreement.
 """
 
 from __future__ import annotations

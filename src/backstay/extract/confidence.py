@@ -7,8 +7,9 @@
     stated      what a model says in a validation, 0 where it does not find the value in the text
     valid       1 where every check of the data passed, 0 where one that names this field failed
 
-Signals are combined in log-odds. The weights below are a starting point, chosen so that a model's value with evidence has 0.85 and
-one without has 0.3; `backstay calibrate` fits them to labelled history, and what comes out is calibrated after that.
+Signals are combined in log-odds. The weights below are a starting point, chosen so that a model's value with evidence has
+0.85 and one without has 0.3; `backstay calibrate` fits them to labelled history, and what comes out is calibrated after
+that.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Evidence: where a document states a value, in whatever form it prints it.
 
-A value is looked for by its kind: a date in any date format, an amount in any number format, anything else letter by letter. What is
-not there as written is looked for with white space, case, accents and punctuation left aside, as line breaks and layout change them,
-then with the letters that optical recognition confuses, and a longer text with a few of its words changed. `quality` says how
-near the find is. This finds whether the document *contains* a value, not whether it means it: a total that is some other
-line's amount has evidence too.
+A value is looked for by its kind: a date in any date format, an amount in any number format, anything else letter by
+letter. What is not there as written is looked for with white space, case, accents and punctuation left aside, as line
+breaks and layout change them, then with the letters that optical recognition confuses, and a longer text with a few of
+its words changed. `quality` says how near the find is. This finds whether the document *contains* a value, not whether it
+means it: a total that is some other line's amount has evidence too.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from backstay.offline.text import Squeezed, fold, squeeze
 Span: TypeAlias = tuple[int, int]
 
 EXACT, SQUEEZED, CONFUSED, SIMILAR = 1.0, 0.8, 0.6, 0.6
-"""The quality of a find: the value itself in some notation; without spacing and marks; with letters confused; with words changed."""
+"""The quality of a find: the value itself in some notation; without spacing and marks; letters confused; words changed."""
 
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _DECIMAL = re.compile(r"-?\d+(?:\.\d+)?\Z")
 _WORD = re.compile(r"\w+", re.UNICODE)
 _CONFUSED: Final = str.maketrans("oilsbzq", "0115829")
 """Letters that optical recognition takes for digits, and the other way round."""
+_NUMBER_BEFORE, _NUMBER_BEHIND = re.compile(r"\d[.,'’]\Z"), re.compile(r"[.,'’]\d")
 MAX_WORDS = 200
 MAX_PLACES = 50
 MIN_SQUEEZED, MIN_CONFUSED, MIN_SIMILAR = 4, 5, 4
@@ -67,7 +68,9 @@ class Evidence:
         places: dict[Decimal, list[Span]] = {}
         for mark in (None, ".", ","):
             for found in find_amounts(self.text, decimal_mark=mark):
-                _note(places, abs(found.value), (found.start, found.end))
+                sign = re.search(r"[-\u2212\u2013.,]?\d", self.text[found.start : found.end])
+                start = found.start + (sign.start() if sign else 0)
+                _note(places, abs(found.value), (start, found.end))
         return places
 
     @functools.cached_property
@@ -148,7 +151,8 @@ class Evidence:
         if not words or len(words) > MAX_WORDS:
             return []
         pattern = r"\b" + r"[\W_]{1,6}".join(map(re.escape, words)) + r"\b"
-        return [match.span() for match in re.finditer(pattern, self.text, re.IGNORECASE)]
+        spans = (match.span() for match in re.finditer(pattern, self.text, re.IGNORECASE))
+        return [span for span in spans if _is_apart(self.text, *span)]
 
     def _within(self, squeezed: str, wanted: str) -> list[Span]:
         """Places in a squeezed text, as spans of the text itself; the ends must be ends of words there."""
@@ -187,8 +191,12 @@ def _note(places: dict[Any, list[Span]], value: Any, span: Span) -> None:
 
 
 def _is_apart(text: str, start: int, end: int) -> bool:
-    before, after = text[start - 1 : start] if start else "", text[end : end + 1]
-    return not (before.isalnum() and text[start].isalnum()) and not (after.isalnum() and text[end - 1].isalnum())
+    """True where text[start:end] is not the inside of a longer word, nor of a longer number such as 1.234,50."""
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    if text[start].isalnum() and (before[-1:].isalnum() or (text[start].isdigit() and _NUMBER_BEFORE.search(before))):
+        return False
+    last = text[end - 1]
+    return not (last.isalnum() and (after[:1].isalnum() or (last.isdigit() and _NUMBER_BEHIND.match(after))))
 
 
 def snippet(text: str, span: Span, *, around: int = 30) -> str:

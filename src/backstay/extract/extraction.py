@@ -44,10 +44,10 @@ class Extraction(msgspec.Struct, frozen=True, kw_only=True):
     """What was read in one document.
 
     `status`: "complete" when every field that the schema requires (or, where it requires none, every field) has a value,
-    "partial" when some are missing, "empty" when none was found, "failed" when the answer did not fit the schema, in which case
-    `errors` says why and `data` holds what did fit. `fields` maps each leaf's path to its Field. `attempts` counts the answers
-    that were asked for, `cost` is what they cost together, `retry_cost` the part of it after the first answer. `typed` is the
-    instance of the type that was given as the schema, where one was.
+    "partial" when some are missing, "empty" when none was found, "failed" when the answer did not fit the schema, in
+    which case `errors` says why and `data` holds what did fit. `fields` maps each leaf's path to its Field. `attempts`
+    counts the answers that were asked for, `cost` is what they cost together, `retry_cost` the part of it after the first
+    answer. `typed` is the instance of the type that was given as the schema, where one was.
     """
 
     status: Ending

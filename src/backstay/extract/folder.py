@@ -1,7 +1,7 @@
 """Folder: many documents through one extraction, some at a time, in the order in which they were given.
 
-A document that cannot be read or answered is an Outcome with an error, and the rest go on. A ConfigurationError (a wrong key,
-an unknown model) would fail every document alike, so it ends the run at once.
+A document that cannot be read or answered is an Outcome with an error, and the rest go on. A ConfigurationError (a wrong
+key, an unknown model) would fail every document alike, so it ends the run at once.
 """
 
 from __future__ import annotations

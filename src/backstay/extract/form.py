@@ -4,8 +4,8 @@
     tool      a tool is forced whose arguments are the answer
     prompt    the schema stands in the prompt; what comes back is recovered
 
-The strongest that the model has is chosen from facts: the traits of its dialect, the rules of its server, its row in the catalogue. A
-catalogue that says nothing forbids nothing.
+The strongest that the model has is chosen from facts: the traits of its dialect, the rules of its server, its row in the
+catalogue. A catalogue that says nothing forbids nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ TOOL_NAME = "answer"
 
 
 def strongest(row: ProviderRow | None, name: str, model: Model | None) -> FormName:
-    """The strongest form of the model called `name` at the provider `row` (None: a service of ours, which takes a schema)."""
+    """The strongest form of the model called `name` at the provider `row` (None: a service of ours, which takes a
+    schema)."""
     if row is None:
         return "schema"
     facts = traits(row.dialect, name)
@@ -60,7 +61,8 @@ def answer_of(response: Response) -> str | dict[str, Any]:
 
 
 def closed(schema: dict[str, Any]) -> dict[str, Any]:
-    """A copy in which every object with properties requires all of them and takes no others, where it does not say that it does.
+    """A copy in which every object with properties requires all of them and takes no others, where it does not say that
+    it does.
 
     Together with `schema.nullable` this asks for every field by name, null where the document lacks it.
     """

@@ -1,7 +1,7 @@
 """Found: the fields of an answer: each value with its place in the document and the signals of how sure it is.
 
-A rule says itself where it read a value and how sure it is. A model's values are looked up in the text; one that is not there is not
-grounded, unless it follows from what is there (a deadline from a date and a number of days).
+A rule says itself where it read a value and how sure it is. A model's values are looked up in the text; one that is not
+there is not grounded, unless it follows from what is there (a deadline from a date and a number of days).
 """
 
 from __future__ import annotations
@@ -101,7 +101,8 @@ class Finder:
             return None
 
     def _anchors(self, data: dict[str, Any]) -> dict[str, int]:
-        """For each item of a list: the place of its rarest value, after the item before it, so that its other values are looked
+        """For each item of a list: the place of its rarest value, after the item before it, so that its other values are
+        looked
         for around that."""
         items: dict[str, list[list[Found]]] = {}
         for path, value in leaves(data):

@@ -5,8 +5,8 @@
     validate    sure enough, but under `validate_below` or with fewer fields than `validate_fields`: check it once more
     accept      everything else, and what passed the check at `auto_validate_at`
 
-The thresholds are the section `[extract]` of the settings. The confidence of the whole is the mean over the fields that have a value
-and the required ones.
+The thresholds are the section `[extract]` of the settings. The confidence of the whole is the mean over the fields that
+have a value and the required ones.
 """
 
 from __future__ import annotations

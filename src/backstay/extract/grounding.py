@@ -1,11 +1,12 @@
 """Grounding: what an output states that its sources do not.
 
-Every code, date, amount, percentage, contact, id and name of the output is looked for in the sources in its normalized form. What is
-not there may still be derivable: a deadline from a date and a number of days in the sources, a total from a list of amounts that the
-output itself shows. The rest is reported with its place and the nearest thing that the sources do say.
+Every code, date, amount, percentage, contact, id and name of the output is looked for in the sources in its normalized
+form. What is not there may still be derivable: a deadline from a date and a number of days in the sources, a total from a
+list of amounts that the output itself shows. The rest is reported with its place and the nearest thing that the sources
+do say.
 
-This is a check of facts that have a form. It claims nothing about meaning: a sentence can be false without a single wrong name or
-number, and an item can be in the source and mean something else there. `entailment.py` asks a model about that.
+This is a check of facts that have a form. It claims nothing about meaning: a sentence can be false without a single wrong
+name or number, and an item can be in the source and mean something else there. `entailment.py` asks a model about that.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ STRICT: frozenset[Kind] = frozenset({"code", "date", "amount", "percent", "conta
 
 
 class Item(msgspec.Struct, frozen=True, kw_only=True):
-    """One checkable item of the output. `derived` says how it follows from the sources; `nearest` is the closest item there."""
+    """One checkable item of the output. `derived` says how it follows from the sources; `nearest` is the closest item
+    there."""
 
     kind: Kind
     text: str

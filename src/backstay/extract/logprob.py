@@ -1,7 +1,7 @@
 """Log-probabilities: how likely a model found each value that it wrote.
 
-The tokens of an answer, joined, are its text; a value's tokens are those that overlap the place where the answer writes it. The least
-likely of them counts, because one wrong digit makes a wrong number, and a product would punish length.
+The tokens of an answer, joined, are its text; a value's tokens are those that overlap the place where the answer writes
+it. The least likely of them counts, because one wrong digit makes a wrong number, and a product would punish length.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The extraction loop: ask, read, check against the schema, show the faults and ask again, then find the evidence.
 
-Whoever answers, a model or the offline rules, answers with the plain object. A rule also says how sure it is of each field and
-where it read it; a model's values are looked up in the document, and one that is not there keeps little confidence.
+Whoever answers, a model or the offline rules, answers with the plain object. A rule also says how sure it is of each
+field and where it read it; a model's values are looked up in the document, and one that is not there keeps little
+confidence.
 
     pieces    a document that is too long is asked about in overlapping parts, merged by evidence (piece.py)
     samples   by choice each part is asked about several times, and what agrees is taken (agreement.py)

@@ -1,8 +1,9 @@
-"""Mentions: the checkable items of a text: contacts, dates, codes, ids, percentages, amounts, names, each in a normalized form.
+"""Mentions: the checkable items of a text: contacts, dates, codes, ids, percentages, amounts, names, each in a normalized
+form.
 
-Two texts say the same where their normalized forms are equal: "5 July 2026" and 07/05/2026, "1.200,00" and 1200, "two million"
-and 2,000,000, "(555) 010-4477" and 555.010.4477. Kinds are found in a fixed order and a stretch of text belongs to the first
-that takes it, so the digits of a phone number are not amounts and a date is not three numbers.
+Two texts say the same where their normalized forms are equal: "5 July 2026" and 07/05/2026, "1.200,00" and 1200, "two
+million" and 2,000,000, "(555) 010-4477" and 555.010.4477. Kinds are found in a fixed order and a stretch of text belongs
+to the first that takes it, so the digits of a phone number are not amounts and a date is not three numbers.
 """
 
 from __future__ import annotations

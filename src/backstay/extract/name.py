@@ -11,195 +11,33 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 WORD: Final = re.compile(r"[^\W\d_]+(?:['’.-][^\W\d_]+)*", re.UNICODE)
-_SENTENCE = re.compile(r"(?:^|[.!?:;\n\"“”(]|\u2014|-- )\s*$")
+_SENTENCE = re.compile(r"(?:^|[.!?:;\n\"“”(]|\u2014|-- |\(\d{1,2}\)|^\d{1,2}\))\s*$", re.MULTILINE)
 _POSSESSIVE = re.compile(r"['’]s?$")
 
-FUNCTION_WORDS: Final = frozenset(
-    [
-        "a",
-        "after",
-        "all",
-        "also",
-        "although",
-        "an",
-        "and",
-        "another",
-        "any",
-        "are",
-        "as",
-        "at",
-        "be",
-        "because",
-        "been",
-        "before",
-        "both",
-        "but",
-        "by",
-        "can",
-        "dear",
-        "did",
-        "do",
-        "during",
-        "each",
-        "either",
-        "every",
-        "for",
-        "from",
-        "had",
-        "has",
-        "have",
-        "he",
-        "her",
-        "here",
-        "his",
-        "how",
-        "however",
-        "i",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "like",
-        "many",
-        "may",
-        "more",
-        "most",
-        "much",
-        "my",
-        "no",
-        "not",
-        "of",
-        "on",
-        "once",
-        "one",
-        "only",
-        "or",
-        "other",
-        "our",
-        "over",
-        "please",
-        "re",
-        "she",
-        "should",
-        "since",
-        "sincerely",
-        "so",
-        "some",
-        "such",
-        "than",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "those",
-        "though",
-        "thus",
-        "to",
-        "under",
-        "until",
-        "up",
-        "was",
-        "we",
-        "were",
-        "what",
-        "when",
-        "where",
-        "whether",
-        "which",
-        "while",
-        "who",
-        "whose",
-        "why",
-        "will",
-        "with",
-        "within",
-        "without",
-        "would",
-        "yes",
-        "yet",
-        "you",
-        "your",
-        "mr",
-        "mrs",
-        "ms",
-        "dr",
-        "prof",
-        "january",
-        "february",
-        "march",
-        "april",
-        "may",
-        "june",
-        "july",
-        "august",
-        "september",
-        "october",
-        "november",
-        "december",
-        "monday",
-        "tuesday",
-        "wednesday",
-        "thursday",
-        "friday",
-        "saturday",
-        "sunday",
-    ]
-)
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of `text`."""
+    return frozenset(text.split())
+
+
+FUNCTION_WORDS: Final = word_set("""
+    a after all also although an and another any are as at be because been before both but by can dear did do
+    during each either every for from had has have he her here his how however i if in into is it its like many
+    may more most much my no not of on once one only or other our over please re she should since sincerely so
+    some such than that the their them then there these they this those though thus to under until up was we
+    were what when where whether which while who whose why will with within without would yes yet you your mr
+    mrs ms dr prof january february march april may june july august september october november december monday
+    tuesday wednesday thursday friday saturday sunday
+""")
 """Words that are capitalized for other reasons than being a name."""
 
-JOINING: Final = frozenset(
-    ["a", "an", "and", "at", "by", "de", "du", "for", "in", "la", "of", "on", "the", "to", "und"]
-)
+JOINING: Final = word_set("a an and at by de du for in la of on the to und")
 """Small words inside a phrase; its acronym may leave them out."""
 
-ENDINGS: Final = [
-    "",
-    "s",
-    "es",
-    "e",
-    "y",
-    "al",
-    "ial",
-    "an",
-    "ian",
-    "ans",
-    "ish",
-    "ese",
-    "er",
-    "ers",
-    "or",
-    "ors",
-    "ed",
-    "d",
-    "ing",
-    "ings",
-    "ion",
-    "ions",
-    "ation",
-    "ations",
-    "ive",
-    "ic",
-    "ical",
-    "ist",
-    "ists",
-    "ism",
-    "ern",
-    "ment",
-    "ments",
-    "ly",
-    "ity",
-    "ary",
-    "ory",
-    "ance",
-    "ence",
-]
+ENDINGS: Final = frozenset({""}) | word_set("""
+    s es e y al ial an ian ans ish ese er ers or ors ed d ing ings ion ions ation ations ive ic ical ist ists
+    ism ern ment ments ly ity ary ory ance ence
+""")
 """What two forms of one word may end in. Endings that make one surname of another (-ez, -sen, -son) are left out."""
 
 MIN_STEM = 4
@@ -214,9 +52,15 @@ def find_names(text: str) -> Iterator[re.Match[str]]:
         if not word[0].isupper() or word.casefold() in FUNCTION_WORDS or len(word) < 2:
             continue
         following = words[index + 1] if index + 1 < len(words) else None
-        is_led = following is not None and following[0][0].isupper() and text[match.end() : following.start()] == " "
-        if is_led or not _SENTENCE.search(text[max(0, match.start() - 8) : match.start()]):
+        if _leads(match, following, text) or not _SENTENCE.search(text[max(0, match.start() - 8) : match.start()]):
             yield match
+
+
+def _leads(match: re.Match[str], following: re.Match[str] | None, text: str) -> bool:
+    """True for a word right before another capitalized one that may be of the same name."""
+    if following is None or text[match.end() : following.start()] != " ":
+        return False
+    return following[0][0].isupper() and following[0].casefold() not in FUNCTION_WORDS
 
 
 def name_keys(word: str) -> tuple[str, ...]:

@@ -1,4 +1,5 @@
-"""Nation: the words by which a country is known: "United States", "US", "America", "American" are one for whoever checks a name.
+"""Nation: the words by which a country is known: "United States", "US", "America", "American" are one for whoever checks
+a name.
 
 A text that says "Turkish" has said "Turkey". The table lists for each country its names, short forms and the words for its
 people; it is written by hand and holds what news, letters and invoices use, not every state of the world.

@@ -1,8 +1,8 @@
 """Pieces: a long document in overlapping parts, and what was read in each of them put together by evidence.
 
-A part ends at a paragraph, else at a line, else at a space. Where parts say different things of one field, the value with evidence
-wins, then the one that more parts say, then the surer one, then the earlier one. Items of lists are joined in order; an item that two
-parts read in the stretch that they share is known by its place and kept once.
+A part ends at a paragraph, else at a line, else at a space. Where parts say different things of one field, the value with
+evidence wins, then the one that more parts say, then the surer one, then the earlier one. Items of lists are joined in
+order; an item that two parts read in the stretch that they share is known by its place and kept once.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def cut(text: str, size: int | None, overlap: int) -> list[Piece]:
-    """The pieces of `text`, each at most `size` characters, each beginning about `overlap` characters before the last one's end."""
+    """The pieces of `text`, each at most `size` characters, each beginning about `overlap` characters before the last
+    one's end."""
     if size is None or len(text) <= size:
         return [Piece(text=text)]
     pieces: list[Piece] = []

@@ -24,7 +24,7 @@ Calibrate: TypeAlias = Callable[[str, str, float], float]
 """(task, kind of field, confidence) to the calibrated confidence."""
 
 MAX_PIECE = 60_000
-"""Characters that are asked about at once even where more would fit: about 15,000 tokens, where models still find what is there."""
+"""Characters that are asked about at once even where more would fit: about 15,000 tokens."""
 CHARS_PER_TOKEN = 3
 SHARE = 0.5
 """The part of a context window that a document may fill; instructions, examples and the answer need the rest."""
@@ -33,10 +33,10 @@ SHARE = 0.5
 class Options(Settings, total=False):
     """The settings of an extraction, beside those of every question.
 
-    `examples`: (text, data) pairs shown before the document. `evidence`: look values up in the document (True). `form`: "schema",
-    "tool" or "prompt" instead of the model's strongest. `max_asks`: answers to one question (3). `samples`: how often each
-    question is asked for agreement (1). `piece_chars`, `overlap`: how a long document is cut. `validate`: ask once more where the
-    gate says so. `validators`: checks of your own. `calibration`: a Calibrator or its file.
+    `examples`: (text, data) pairs shown before the document. `evidence`: look values up in the document (True). `form`:
+    "schema", "tool" or "prompt" instead of the model's strongest. `max_asks`: answers to one question (3). `samples`: how
+    often each question is asked for agreement (1). `piece_chars`, `overlap`: how a long document is cut. `validate`: ask
+    once more where the gate says so. `validators`: checks of your own. `calibration`: a Calibrator or its file.
     """
 
     examples: Iterable[tuple[str, Mapping[str, Any]]]
@@ -72,7 +72,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 4
     is_validated: bool = False
     validators: tuple[Validator, ...] = ()
-    weights: Mapping[str, float] = WEIGHTS
+    weights: Mapping[str, float] = msgspec.field(default_factory=lambda: WEIGHTS)
     calibrate: Calibrate | None = None
     limits: Limits = Limits()
 

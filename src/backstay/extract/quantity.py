@@ -1,7 +1,7 @@
 """Quantity: the numbers of a text, in digits and in words, each under every value that it may stand for.
 
-"1,200.00" is 1200, "€76.25 million" 76,250,000, "two hundred" 200, "2018-19" 2018 and 2019, "the 2000s" a decade. A comma may part
-thousands or decimals; where a number alone does not tell, both values are keys and either may match.
+"1,200.00" is 1200, "€76.25 million" 76,250,000, "two hundred" 200, "2018-19" 2018 and 2019, "the 2000s" a decade. A comma
+may part thousands or decimals; where a number alone does not tell, both values are keys and either may match.
 """
 
 from __future__ import annotations
@@ -13,29 +13,15 @@ from typing import Final
 
 from backstay.offline.amount import Amount, find_amounts
 
-_ONES: Final = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-]
-_TENS: Final = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+_ONES: Final = tuple(
+    word
+    for words in (
+        "zero one two three four five six seven eight nine ten",
+        "eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen",
+    )
+    for word in words.split()
+)
+_TENS: Final = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 NUMBER_WORDS: Final = {
     **{word: value for value, word in enumerate(_ONES)},
     **dict(zip(_TENS, range(20, 100, 10), strict=True)),

@@ -1,8 +1,8 @@
 """Question: the requests of an extraction: the first one, and the ones that show a model what was wrong.
 
-What is the same for every document (the rules, the schema in words, the examples) stands first and byte for byte alike, with a
-cache mark at its end, so that a batch pays for it once where the provider caches prefixes. The document comes last, as a part of its
-own: it is data, and nothing in it is near the instructions.
+What is the same for every document (the rules, the schema in words, the examples) stands first and byte for byte alike,
+with a cache mark at its end, so that a batch pays for it once where the provider caches prefixes. The document comes
+last, as a part of its own: it is data, and nothing in it is near the instructions.
 """
 
 from __future__ import annotations

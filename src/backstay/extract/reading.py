@@ -1,8 +1,8 @@
 """Reading: from a model's answer to an object that fits the schema, or to the sentences that say why it does not.
 
-An answer is recovered and aligned where it is not quite JSON. Where a part of it still does not fit, the rest is kept: a wrong date is
-no reason to lose a total. A refusal and an answer that was cut are told apart from a wrong one, because asking again in the same way
-does not help them.
+An answer is recovered and aligned where it is not quite JSON. Where a part of it still does not fit, the rest is kept: a
+wrong date is no reason to lose a total. A refusal and an answer that was cut are told apart from a wrong one, because
+asking again in the same way does not help them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Support: what the sources state, in normalized forms, and what follows from it.
 
-Built once for a set of sources, then asked about each mention of an output. What a source does not state may follow from it: a
-date from a date and a number of days, a date from a day without a year and a year, a total or a difference from amounts that the
-output itself shows. What follows is told apart from what is stated, and says how it follows.
+Built once for a set of sources, then asked about each mention of an output. What a source does not state may follow from
+it: a date from a date and a number of days, a date from a day without a year and a year, a total or a difference from
+amounts that the output itself shows. What follows is told apart from what is stated, and says how it follows.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ from backstay.extract.nation import alias_words
 from backstay.extract.quantity import find_quantities
 from backstay.offline.amount import find_amounts
 
-MAX_DAYS = 3700
-"""Spans of days that a deadline may be derived with: up to ten years."""
 MAX_TERMS = 20
 """Amounts that a total may be made of."""
 MIN_LOOSE = 4
@@ -30,6 +28,12 @@ MIN_SPELLED_OUT = 3
 
 _BROKEN = re.compile(r"(?<![\d.,])(?:\d{1,3}(?:, \d{3})+|\d+\. \d{1,2})(?!\d)")
 """A number that a tokenizer or a line break has pulled apart: "1, 600", "98. 7"."""
+_PERIOD = re.compile(
+    r"(?<![\d.,])(\d{1,4})\)?[ \u00a0-](?:(?:calendar|business|working|consecutive) )?"
+    r"(?:(days?|tagen?|jours|giorni|días?|dias|dagen|dni)|(weeks?|wochen?|semaines)|(months?|monaten?|mois|mesi|meses))\b",
+    re.IGNORECASE,
+)
+"""A number of days, weeks or months, with which a date may be derived; "thirty (30) days" is one."""
 _YEAR = re.compile(r"(?<!\d)(?:1[5-9]|20)\d\d(?!\d)")
 _GROUPS: dict[Kind, str] = {"percent": "number", "amount": "number", "code": "id"}
 """Kinds that may stand for each other share an index: a percentage is a number, an id may look like a code."""
@@ -46,7 +50,7 @@ class Support:
     def __init__(self, texts: Sequence[str]) -> None:
         self._keys: dict[str, set[str]] = {"name": set()}
         self._texts: dict[str, dict[str, None]] = {}
-        self._days: set[int] = set()
+        self._periods: set[tuple[int, int]] = set()
         self._stems: set[str] = set()
         self._acronyms: set[str] = set()
         self._initials: set[str] = set()
@@ -61,6 +65,8 @@ class Support:
             group = group_of(mention.kind)
             self._keys.setdefault(group, set()).update(mention.keys)
             self._texts.setdefault(group, {})[mention.text] = None
+            if mention.kind == "id":  # a code with its modifier states the code
+                self._keys[group].update(part for part in re.split(r"[/-]", mention.text) if len(part) >= MIN_LOOSE)
             if mention.keys[0].startswith("--"):
                 self._keys.setdefault("number", set()).add(mention.keys[0][5:].lstrip("0"))
         self._add_numbers(text)
@@ -71,8 +77,9 @@ class Support:
         for match in _BROKEN.finditer(text):
             mended = match[0].replace(" ", "") + text[match.end() : match.end() + 12]
             numbers.update(next(find_quantities(mended)).keys)
-        whole = (one.value for one in find_amounts(text) if one.value == one.value.to_integral_value())
-        self._days.update(int(value) for value in whole if 0 < value <= MAX_DAYS)
+        for match in _PERIOD.finditer(text):
+            count = int(match[1])
+            self._periods.add((0, count) if match[2] else (0, 7 * count) if match[3] else (count, 0))
 
     def _add_words(self, text: str) -> None:
         words = [match[0] for match in WORD.finditer(text)]
@@ -99,7 +106,7 @@ class Support:
             return self._states_name(mention.text)
         if mention.kind in ("id", "code", "contact"):
             return any(len(key) >= MIN_LOOSE and _flatten(key) in self._flat for key in mention.keys)
-        return self._states_year(mention)
+        return self._states_year(mention) or self._states_digits(mention)
 
     def _states_day(self, mention: Mention) -> bool:
         """A day without a year is stated by any date on that day."""
@@ -113,6 +120,11 @@ class Support:
             or (key.endswith("0s") and any(year.startswith(key[:3]) for year in self._years))
             for key in mention.keys
         )
+
+    def _states_digits(self, mention: Mention) -> bool:
+        """Bare digits without context may be a code or an id of the sources."""
+        known = self._keys.get("id", set())
+        return mention.text.isdigit() and len(mention.text) >= MIN_LOOSE and mention.text in known
 
     def _states_name(self, word: str) -> bool:
         known = self._keys["name"]
@@ -149,9 +161,10 @@ class Support:
         bases = sorted(key for key in self._keys.get("date", ()) if not key.startswith("--"))
         for key in mention.keys:
             for base in bases if not key.startswith("--") else ():
-                days = (dt.date.fromisoformat(key) - dt.date.fromisoformat(base)).days
-                if abs(days) in self._days:
-                    return f"{base} {'plus' if days > 0 else 'minus'} {abs(days)} days"
+                for months, days in sorted(self._periods):
+                    for sign, word in ((1, "plus"), (-1, "minus")):
+                        if _moved(base, sign * months, sign * days) == key:
+                            return f"{base} {word} {f'{days} days' if days else f'{months} months'}"
         return None
 
     def _day_and_year(self, mention: Mention) -> str | None:
@@ -168,6 +181,16 @@ class Support:
             return _nearest_number(mention, candidates)
         close = difflib.get_close_matches(mention.text, candidates, n=1, cutoff=0.4)
         return close[0] if close else None
+
+
+def _moved(day: str, months: int, days: int) -> str | None:
+    """The ISO date so many months and days later; None where the calendar ends. The last day of a month stays one."""
+    year, month = divmod(int(day[:4]) * 12 + int(day[5:7]) - 1 + months, 12)
+    try:
+        last = (dt.date(year + (month == 11), (month + 1) % 12 + 1, 1) - dt.timedelta(1)).day
+        return (dt.date(year, month + 1, min(int(day[8:]), last)) + dt.timedelta(days)).isoformat()
+    except (ValueError, OverflowError):
+        return None
 
 
 def _flatten(key: str) -> str:
@@ -190,7 +213,8 @@ def _sum_of(mention: Mention, shown: Sequence[Mention]) -> str | None:
 
 
 def _difference_of(mention: Mention, shown: Sequence[Mention]) -> str | None:
-    """What is left of one amount with decimals after another, both among the last few before it; whole numbers are too many."""
+    """What is left of one amount with decimals after another, both among the last few before it; whole numbers are too
+    many."""
     if not _has_decimals(mention):
         return None
     before = [one for one in shown if one.end <= mention.start and _has_decimals(one)][-6:]

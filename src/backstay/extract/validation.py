@@ -1,7 +1,7 @@
 """Validation: a second question about an extraction: is each value in the text, is it well formed, and how sure is that?
 
-The model sees the document and the values, not the reasoning that led to them. What it says becomes the signal `stated` of each field; it
-never changes a value.
+The model sees the document and the values, not the reasoning that led to them. What it says becomes the signal `stated`
+of each field; it never changes a value.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from backstay.recover import Status, align
 from backstay.types import File, Request, Response, Text, user
 
 RULES: Final = """\
-You check values that were read in a document. For each of them say whether the document states it, whether it is well formed for what its
-name says (a date is a day of the calendar, an amount a number, an id whole), and how sure you are that it is right, from 0 to 1.
+You check values that were read in a document. For each of them say whether the document states it, whether it is
+well formed for what its name says (a date is a day of the calendar, an amount a number, an id whole), and how sure you
+are that it is right, from 0 to 1.
 
 Rules:
 - Judge only by the document. A value that it does not state is not in the text, however likely it is.

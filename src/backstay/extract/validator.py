@@ -1,7 +1,8 @@
 """Validators: checks of extracted data beyond its schema: sums that must add up, days in their order.
 
-A validator is a function from the data to doubts, each naming the fields it is about. A doubt lowers the confidence of these fields; a
-validator that found nothing to doubt raises that of the fields it looked at. `invoice` and `receipt` have validators of their own.
+A validator is a function from the data to doubts, each naming the fields it is about. A doubt lowers the confidence of
+these fields; a validator that found nothing to doubt raises that of the fields it looked at. `invoice` and `receipt` have
+validators of their own.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def adds_up(parts: Sequence[str], total: str, *, tolerance: str = "0.02") -> Val
 
 
 def items_add_up(items: str, member: str, total: str, *, tolerance: str = "0.02") -> Validator:
-    """A validator: the amounts `member` of the list `items` make the one at `total`. A doubt is about the items only, because a
-    list that is not whole is likelier than a wrong total."""
+    """A validator: the amounts `member` of the list `items` make the one at `total`. A doubt is about the items only,
+    because a list that is not whole is likelier than a wrong total."""
 
     def check(data: Mapping[str, Any]) -> Iterator[Doubt]:
         rows = data.get(items)

@@ -16,7 +16,8 @@ from backstay.recover.coerce import Fitter
 from backstay.recover.cost import Coercion, Match
 from backstay.recover.document import Candidate, Settings, candidates, repair
 from backstay.recover.gate import judge, too_deep
-from backstay.recover.outcome import Fault, Repair, Status
+from backstay.recover.latex import commands, double_backslashes, shift_back
+from backstay.recover.outcome import MAX_REPAIRS, Fault, Repair, Status
 from backstay.recover.scan import TooDeep
 from backstay.recover.target import Target, read_target
 
@@ -55,15 +56,22 @@ class _Reading(msgspec.Struct, kw_only=True):
     is_prose: bool = False
 
 
-def align(source: Any, schema: Any, *, max_depth: int = 512) -> Aligned:
+def align(source: Any, schema: Any, *, max_depth: int = 512, latex: bool = False) -> Aligned:
     """`source` (a model's text, or a value already parsed) as a value of `schema`.
 
     `schema` is a JSON Schema dict or a type: a pydantic model, msgspec Struct, dataclass, TypedDict, Enum, Union, Literal,
-    date, Decimal, a container or a scalar. Raises ValueError or TypeError for a schema that is none, never for a text.
+    date, Decimal, a container or a scalar. `max_depth` and `latex` are
+    those of `parse`. Raises ValueError or TypeError for a schema that is none, never for a text.
 
     >>> align("Total: {'amount': '1,234.50'}", {"type": "object", "properties": {"amount": {"type": "number"}}}).value
     {'amount': 1234.5}
     """
+    if latex and isinstance(source, str):
+        doubled, places = double_backslashes(source)
+        found = align(doubled, schema, max_depth=max_depth)
+        status = Status.RECOVERED if places and found.status is Status.SUCCESS else found.status
+        repairs = (*shift_back(found.repairs, places), *commands(source, places))[:MAX_REPAIRS]
+        return msgspec.structs.replace(found, status=status, repairs=repairs)
     target = read_target(schema)
     if not isinstance(source, str):
         readings = [_Reading(value=source, status=Status.SUCCESS)]

@@ -14,7 +14,7 @@ JSON_OPEN = re.compile(r"\{\s*[\"'}]|\[")
 DIGIT = re.compile(r"-?\d")
 PLAIN_ITEM = re.compile(r"(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,\]})]|\Z)")
 STRAY_SLASH = re.compile(r"\\+\s*(?=[,}\]])")
-CONCATENATION = re.compile(r"\s*\+\s*(?=[\"'`])")
+CONCATENATION = re.compile(r"\s*(?:/\*[^*\n]{0,200}\*/\s*)?\+\s*(?:/\*[^*\n]{0,200}\*/\s*)?(?=[\"'`])")
 CUT_KEY = re.compile(r"[\"'“][^\"'\n]{0,120}[\"'”]?\s*\Z")
 KEY_WITHOUT_COLON = re.compile(r"[\"'“][^\"'\n]{1,80}[\"'”]\s*(?=[\"'“{\[]|-?\d|(?:true|false|null)\b)")
 KEYISH = re.compile(r"[\w$.-]{1,60}[\"']?\s*[:：]|[A-Za-z_]\w*\s+\"[^\"\n]{0,80}\"\s*:")
@@ -41,15 +41,15 @@ class Closing:
             verdict = self._after_comma(self._skip(place + 1), place, inner, balance)
         elif char in "}])":
             verdict = self._after_close(place, inner)
-        elif char == "+" and inner == 0 and CONCATENATION.match(text, place):
-            verdict = STRONG
         elif char == "\\" and STRAY_SLASH.match(text, place):
             verdict = STRONG if inner == 0 else WEAK
+        elif char in "+/" and inner == 0 and CONCATENATION.match(text, place):
+            verdict = STRONG
         elif text.startswith(("//", "/*", "```"), place) or (char == "#" and place > at):
             verdict = STRONG if inner % 2 == 0 else WEAK
         else:
             verdict = self._without_comma(place, at, inner, balance)
-        if verdict == NO and JUNK_THEN_END.match(text, at):
+        if verdict == NO and inner % 2 == 0 and JUNK_THEN_END.match(text, at):
             return WEAK
         return verdict
 

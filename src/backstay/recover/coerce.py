@@ -19,7 +19,9 @@ from backstay.recover.recovery import parse
 
 MAX_DEPTH = 150
 """Levels of value fitted; deeper is refused (each level costs a few Python frames)."""
-GUESSES = frozenset({"unquoted_value", "missing_value", "stray_text", "multiple_values", "missing_close", "set", "prose"})
+GUESSES = frozenset(
+    {"unquoted_value", "missing_value", "stray_text", "multiple_values", "missing_close", "set", "prose"}
+)
 """Repairs that leave room for doubt whether a text was meant as JSON at all."""
 Schema = Mapping[str, Any] | bool
 

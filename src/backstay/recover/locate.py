@@ -39,8 +39,10 @@ class Start(msgspec.Struct, frozen=True):
 
 def thought_end(text: str) -> int:
     """The offset behind the last closing tag of the model's thinking; 0 without one."""
-    end = 0
-    for match in THINK_END.finditer(text):
+    end, first = 0, text.find("<")  # one character is found at memory speed, two are not
+    if first < 0:
+        return end
+    for match in THINK_END.finditer(text, first):
         end = match.end()
     return end
 

@@ -136,7 +136,7 @@ def _read_quoted_key(scan: Scan, pos: int) -> str | None:
             end -= 1
         return _take_key(scan, pos, end + 1, text[pos + 1 : end], "unescaped_quote")
     if (loose := MULTILINE_KEY.match(text, pos)) is not None:
-        return _take_key(scan, pos, loose.end(1) + 1, loose[1], "raw_control")
+        return _take_key(scan, pos, loose.end(1) + 1, loose[1].rstrip("\r\n"), "raw_control")
     if strict is None:
         _cut_key(scan, pos)
         return None

@@ -1,4 +1,4 @@
-"""The plain reading: one token after the other, the first quote closes, nothing is weighed.
+"""The plain reading: one token after the other, the first quote outside a word closes, nothing is weighed.
 
 A text damaged every few characters over hundreds of kilobytes is no document any more, and weighing each of its quotes
 would take seconds. `Page.effort` bounds that work by the length of the text; when it is spent, what remains is read here, in
@@ -13,10 +13,10 @@ from typing import Any
 from backstay.recover.escape import unescape
 from backstay.recover.lexeme import WORDS
 from backstay.recover.number import read_number
-from backstay.recover.scan import ARRAY, CLOSE, OBJECT, TUPLE, Scan, TooDeep
+from backstay.recover.scan import ARRAY, CLOSE, OBJECT, TUPLE, Scan
 
 TOKEN = re.compile(
-    r'"([^"\\]*+(?:\\[\s\S][^"\\]*+)*+)(?:"|\\?\Z)|([{\[(])|([}\])])|([:：])|([,，;])'
+    r'"([^"\\]*+(?:(?:\\[\s\S]|(?<=\w)"(?=\w))[^"\\]*+)*+)(?:"|\\?\Z)|([{\[(])|([}\])])|([:：])|([,，;])'
     r"|(-?\d[\d.eE+-]*|true|false|null|True|False|None)(?=[\s,}\]:])|'([^'\\\n]*+(?:\\.[^'\\\n]*+)*+)'"
     r"|//[^\n]*+|/\*(?:[^*]|\*(?!/))*+|([^\s\"{}\[\](),:：，;][^\"{}\[\](),:：，;\n]*+)"
 )
@@ -32,6 +32,7 @@ def read_plainly(scan: Scan, *, is_whole: bool) -> list[int]:
     Returns where the containers began that now stand in `scan.boxes[0]`, if `is_whole`.
     """
     scan.log.add("plain_reading", scan.pos)
+    scan.log.warn(f"plain_reading at offset {scan.pos}: damaged too densely, the first quote closes from here on")
     starts: list[int] = []
     boxes, kinds, text = scan.boxes, scan.kinds, scan.text
     key: str | None = None
@@ -44,6 +45,9 @@ def read_plainly(scan: Scan, *, is_whole: bool) -> list[int]:
             is_open = bool(kinds[-1] & 1)
             if is_open and not has_colon:
                 key = ""
+            if len(boxes) > scan.max_depth:
+                scan.log.warn(f"nested deeper than {scan.max_depth} levels at offset {token.start()}: not read further")
+                break
             if len(boxes) == 1:
                 starts.append(token.start())
             _enter(scan, KIND[token[OPEN]], key if is_open else None)
@@ -85,8 +89,6 @@ def _value(scan: Scan, token: re.Match[str], which: int) -> Any:
 
 
 def _enter(scan: Scan, kind: int, key: str | None) -> None:
-    if len(scan.boxes) > scan.max_depth:
-        raise TooDeep
     child: Any = {} if kind & 1 else []
     if scan.kinds[-1] & 1:
         scan.boxes[-1][key or ""] = child

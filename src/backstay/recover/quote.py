@@ -37,6 +37,8 @@ PATIENCE = 6
 """Quotes judged after a weak closing one, in search of a proven one."""
 LAYOUT = re.compile(r",?[ \t]*\n\s*([}\]])(?:[\s{}\[\],\d.eE+-]|true|false|null)*\Z")
 """Lines of brackets and numbers: what lies between a string whose closing quote is missing and the next key or item."""
+LONE_QUOTE = re.compile(r"(?<!\s)\s*\n[ \t]*[\"'][ \t]*\n\s*\Z")
+"""A closing quote on a line of its own, before another one."""
 ITEM_STRING = re.compile(r'"[^"\\\n]*"\s*(?:[,\]]|\Z)')
 
 
@@ -81,7 +83,7 @@ def _seek_end(scan: Scan, start: int, quote: str, closing: Closing) -> str:
             scan.page.patience -= 1
         scan.page.effort -= 1
         if scan.page.effort < 0:
-            break
+            return _end_plainly(scan, start, quote, closing)
         seen = at
         # a letter or digit right behind a quote proves nothing: by far the commonest inner quote
         verdict = NO if text[at + 1 : at + 2].isalnum() else closing.judge(at + 1, inner, balance)
@@ -103,11 +105,23 @@ def _seek_end(scan: Scan, start: int, quote: str, closing: Closing) -> str:
     return _unclosed(scan, start, closing, is_first=True)
 
 
+def _end_plainly(scan: Scan, start: int, quote: str, closing: Closing) -> str:
+    """The string up to its first quote, the effort of the page being spent."""
+    strict = STRICT_STRING[quote].match(scan.text, start)
+    return (
+        _unclosed(scan, start, closing, is_first=False) if strict is None else _take(scan, start, strict.end() - 1, 0)
+    )
+
+
 def _take(scan: Scan, start: int, end: int, inner: int) -> str:
     """The contents up to the quote at `end`, with what they needed noted."""
     raw = scan.text[start + 1 : end]
     scan.pos = end + 1
-    if inner:
+    lone = LONE_QUOTE.search(raw) if inner == 1 and "```" not in raw else None
+    if lone is not None:
+        scan.log.add("doubled_quote", start + 1 + lone.start())
+        raw = raw[: lone.start()]
+    elif inner:
         scan.log.add("unescaped_quote", start, f"{inner} inside")
         if inner == 1 and raw.startswith(scan.text[start]):
             raw = raw[1:]
@@ -131,8 +145,9 @@ def _forgotten_end(scan: Scan, start: int, at: int, inner: int, balance: int, cl
     if layout is not None and layout[1][0] == CLOSE[scan.kinds[-1]] and _starts_member_or_item(text, at):
         return layout.start()
     if closing.is_item:
-        if comma and inner % 2 == 0 and ITEM_STRING.match(text, at):
-            return before - 1
+        is_joined = comma or (inner == 0 and text[before - 1] == "+" and before > start + 1)
+        if is_joined and inner % 2 == 0 and ITEM_STRING.match(text, at):
+            return before - 1 if comma else _back(text, before - 1, start)
         return -1
     key = QUOTED_KEY.match(text, at)
     if key is not None and balance <= 0:
@@ -158,10 +173,13 @@ def _starts_member_or_item(text: str, at: int) -> bool:
 
 
 def _back(text: str, at: int, start: int) -> int:
-    """The end of the last non-space before `at`, looking back a bounded way."""
+    """The end of what stands before `at`, white space and comments apart, looking back a bounded way."""
     stop = max(start + 1, at - 200)
-    while at > stop and text[at - 1].isspace():
-        at -= 1
+    while at > stop and (text[at - 1].isspace() or text.endswith("*/", stop, at)):
+        opening = text.rfind("/*", stop, at) if text[at - 1] == "/" else at - 1
+        if opening < 0:
+            break
+        at = opening
     return at
 
 

@@ -20,25 +20,36 @@ def parse(
     strict: bool = False,
     max_depth: int = 512,
     non_finite: NonFinite = "float",
+    latex: bool = False,
 ) -> Parsed:
     """The JSON value in `text`, its status, and every repair it took; never raises on any text.
 
     `schema` (a JSON Schema) lends its property names as anchors and chooses between candidates; `fields` names
     members to save from a text that holds no whole document (status PARTIAL). `strict` accepts what RFC 8259 and RFC 7493
-    accept (white space around it, no byte-order mark, no repeated key) and nothing else.
+    accept (white space around it, no byte-order mark, no repeated key) and nothing else. `latex` says that the text holds
+    TeX: `\\frac` and its like keep their backslash, which JSON would read as a control character. Raises ValueError if
+    both are asked for.
 
     >>> parse("Sure: {'ok': True,}").value
     {'ok': True}
     """
+    if latex:
+        if strict:
+            raise ValueError("strict takes JSON as it is and latex reads it otherwise: ask for one of them")
+        from backstay.recover.latex import double_backslashes, note
+
+        doubled, places = double_backslashes(text)
+        found = parse(doubled, schema=schema, fields=fields, max_depth=max_depth, non_finite=non_finite)
+        return note(found, text, places)
     verdict = judge(text, non_finite=non_finite, max_depth=max_depth)
     if strict:
         return _strict(text, verdict.is_json and not verdict.constants, verdict.value, verdict.fault)
     if verdict.is_json:
         if not verdict.constants:
             return Parsed(status=Status.SUCCESS, value=verdict.value, method="json")
-        found = tuple(Repair("non_finite", text.find(name), name) for name in verdict.constants[:MAX_REPAIRS])
+        noted = tuple(Repair("non_finite", text.find(name), name) for name in verdict.constants[:MAX_REPAIRS])
         count = len(verdict.constants)
-        return Parsed(status=Status.RECOVERED, value=verdict.value, method="json", repairs=found, repair_count=count)
+        return Parsed(status=Status.RECOVERED, value=verdict.value, method="json", repairs=noted, repair_count=count)
     if verdict.is_too_deep:
         return Parsed(status=Status.FAILED, errors=(too_deep(max_depth),))
     from backstay.recover.document import repair  # the machinery loads when the first damaged text comes

@@ -52,11 +52,10 @@ MARK = "\0"
 class Rewriter:
     """Rewrites containers while that pays: failures at one depth are followed by a longer and longer pause."""
 
-    __slots__ = ("_allowance", "_is_respelling", "_is_tex", "_misses", "_skips", "_streaks", "_wanted")
+    __slots__ = ("_allowance", "_is_respelling", "_misses", "_skips", "_streaks", "_wanted")
 
-    def __init__(self, size: int, *, is_tex: bool = False) -> None:
+    def __init__(self, size: int) -> None:
         self._allowance = 2 * size + 20_000
-        self._is_tex = is_tex
         self._is_respelling = False
         self._misses: dict[int, int] = {}
         self._skips: dict[int, int] = {}
@@ -107,8 +106,6 @@ class Rewriter:
 
     def _read(self, chunk: str, pos: int, log: Log) -> tuple[Any] | None:
         """The value of `chunk` in the spelling that proved right last, else in the other one."""
-        if self._is_tex and "\\" in chunk:
-            return None
         for _ in range(2):
             found = self._respelled(chunk, log) if self._is_respelling else _quoted(chunk, pos, log)
             if found is not None:

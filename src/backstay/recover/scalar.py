@@ -76,6 +76,9 @@ def _read_quoted(body: str, at: int, log: Log) -> Parsed | None:
     raw = body[1:]
     is_closed = raw[-1] in CLOSING[quote] and (len(raw) - len(raw[:-1].rstrip("\\"))) % 2 == 1
     raw = raw[:-1] if is_closed else raw
+    if body == "''":
+        log.add("quote_style", at, quote)
+        return _report(log, Status.RECOVERED, "")
     if not READABLE.search(raw) or "\x00" in raw or (is_closed and has_bad_escape(raw)):
         return None
     if quote != '"':

@@ -11,7 +11,7 @@ import re
 from json.decoder import JSONDecodeError
 from typing import Any
 
-from backstay.recover.gate import DEFAULT_DEPTH, NonFinite, ConstantMet
+from backstay.recover.gate import DEFAULT_DEPTH, ConstantMet, NonFinite
 from backstay.recover.lexeme import COMMENT, SPACE, STRICT_OPEN
 from backstay.recover.outcome import Log
 from backstay.recover.rewrite import MAX_SKIPS, NESTING, SCAN_ONCE, Rewriter
@@ -21,6 +21,7 @@ ARRAY, OBJECT, TUPLE, IMPLICIT, SET = 0, 1, 2, 3, 4
 CLOSE = "]})}}"
 """The closing bracket of each kind."""
 NEXT_ITEM = re.compile(r"\s*,\s*(?=[{\[])")
+BRACKET = re.compile(r"\s*[}\]]")
 FINAL = re.compile(r"[\"'”](?=\s*(?:[}\]]|,\s*\"[^\"\n]{0,80}\"\s*:))")
 
 
@@ -31,13 +32,14 @@ class TooDeep(Exception):
 class Page:
     """A text and what is found out about the whole of it, once, for every scan of it."""
 
-    __slots__ = ("_final_close", "allowance", "effort", "patience", "rewriter", "text")
+    __slots__ = ("_final_close", "allowance", "effort", "is_one_line", "patience", "rewriter", "text")
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._final_close = -1
         self.patience = 4000
-        self.effort = len(text) // 12 + 4000
+        self.is_one_line = False
+        self.effort = len(text) // 16 + 4000
         self.allowance = 4 * len(text) + 20_000
         self.rewriter = Rewriter(len(text))
 
@@ -206,7 +208,16 @@ class Scan:
             if comment is None:
                 return self.pos
             self.log.add("comment", self.pos)
-            self.pos = comment.end()
+            self.pos = self._comment_end(comment)
+
+    def _comment_end(self, comment: re.Match[str]) -> int:
+        """The end of a comment: on one line, `#` cannot hide the brackets that close the document (judged once a text)."""
+        end = comment.end()
+        if end < self.end or comment[0][0] != "#" or self.page.is_one_line or comment[0].rstrip()[-1] not in "}]":
+            return end
+        self.page.is_one_line = True
+        bracket = BRACKET.search(comment[0])
+        return end if bracket is None else comment.start() + bracket.start()
 
     def gap(self) -> None:
         """Move past the comma behind a value; note one that is missing."""

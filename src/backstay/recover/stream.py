@@ -47,16 +47,26 @@ class Stream:
     )  # fmt: skip
 
     def __init__(
-        self, *, schema: Mapping[str, Any] | None = None, max_depth: int = 512, non_finite: NonFinite = "float"
+        self,
+        *,
+        schema: Mapping[str, Any] | None = None,
+        max_depth: int = 512,
+        non_finite: NonFinite = "float",
+        latex: bool = False,
     ) -> None:
         self.value: Any = None
-        self._options: dict[str, Any] = {"schema": schema, "max_depth": max_depth, "non_finite": non_finite}
+        self._options: dict[str, Any] = {
+            "schema": schema,
+            "max_depth": max_depth,
+            "non_finite": non_finite,
+            "latex": latex,
+        }
         self._chunks: list[str] = []
         self._length = 0
         self._parsed_at = 0
         self._tail = ""
         self._cut_at = -1
-        self._state = START
+        self._state = OTHER if latex else START  # a TeX command is known by what follows it
         self._boxes: list[Any] = []
         self._keys: list[str] = []
         self._may_close = False

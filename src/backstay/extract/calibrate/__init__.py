@@ -1,7 +1,7 @@
 """Calibration: make "90 % sure" mean right in 90 of 100 cases.
 
-A stated confidence is a number that some source made up; labelled history (stated confidence, was it right) tells what it is
-worth. `fit` learns a map from stated to true probability:
+A stated confidence is a number that some source made up; labelled history (stated confidence, was it right) tells what it
+is worth. `fit` learns a map from stated to true probability:
 
     identity       no change (fewer than 10 labels: nothing can be learned, and it says so)
     temperature    one parameter: sharpens or softens; keeps 0.5            Guo et al. 2017
@@ -19,6 +19,6 @@ from backstay.extract.calibrate.calibrator import METHODS, MIN_LABELS, Calibrato
 from backstay.extract.calibrate.score import accept_threshold, brier, ece, ece_interval, log_loss, reliability
 
 __all__ = [
-    "METHODS", "MIN_LABELS", "Calibrator", "accept_threshold", "brier", "cross_validate", "ece", "ece_interval", "fit", "load",
-    "log_loss", "reliability",
+    "METHODS", "MIN_LABELS", "Calibrator", "accept_threshold", "brier", "cross_validate", "ece", "ece_interval", "fit",
+    "load", "log_loss", "reliability",
 ]  # fmt: skip

@@ -24,10 +24,10 @@ MIN_LABELS = 10
 class Calibrator(msgspec.Struct, frozen=True, kw_only=True):
     """A fitted map. Call it with one probability or an array of them; it is non-decreasing and stays in [0, 1].
 
-    `parameters` are those of the method (for step maps: the knots). `count` labels were used; `log_loss` is cross-validated.
-    `groups` holds maps of their own for a task and kind of field ("invoice/date", "invoice/", "/date"); `weights` are those of the
-    signals (`confidence.py`), where labels brought signals. `version` counts the fits that were written to one file, `made_at` is
-    the time of this one.
+    `parameters` are those of the method (for step maps: the knots). `count` labels were used; `log_loss` is
+    cross-validated. `groups` holds maps of their own for a task and kind of field ("invoice/date", "invoice/", "/date");
+    `weights` are those of the signals (`confidence.py`), where labels brought signals. `version` counts the fits that
+    were written to one file, `made_at` is the time of this one.
     """
 
     method: Method
@@ -80,7 +80,8 @@ def load(path: str | Path) -> Calibrator:
 def fit(
     probabilities: ArrayLike, outcomes: ArrayLike, method: str = "auto", *, name: str = "", folds: int = 5
 ) -> Calibrator:
-    """The Calibrator that labelled history teaches: `probabilities` stated in [0, 1], `outcomes` 1 for right and 0 for wrong.
+    """The Calibrator that labelled history teaches: `probabilities` stated in [0, 1], `outcomes` 1 for right and 0 for
+    wrong.
 
     With fewer than 10 labels, or labels of one kind only, it is the identity, with a warning. Raises ValueError for arrays of
     unequal length, values outside their range, or an unknown method.
@@ -112,14 +113,31 @@ def cross_validate(stated: Floats, right: Floats, method: str, folds: int = 5) -
 
     Infinite where a part leaves labels of one kind only to fit on.
     """
-    order = np.argsort(stated, kind="stable")
+    predicted = _cross_fitted(stated, right, method, folds)
+    return float("inf") if predicted is None else log_loss(np.clip(predicted, EDGE, 1 - EDGE), right)
+
+
+def cross_fitted(probabilities: ArrayLike, outcomes: ArrayLike, method: str, folds: int = 5) -> Floats:
+    """Each probability as a map of `method` gives it that was fitted without it: what calibration does for new answers.
+
+    The probabilities themselves where there are too few labels to fit anything.
+    """
+    stated, right = labels(probabilities, outcomes)
+    if len(stated) < MIN_LABELS:
+        return stated
+    predicted = _cross_fitted(stated, right, method, folds)
+    return stated if predicted is None else predicted
+
+
+def _cross_fitted(stated: Floats, right: Floats, method: str, folds: int) -> Floats | None:
+    """Parts are dealt out in the order of the probabilities, so that each has some of every size; None where one leaves labels
+    of one kind only."""
     part = np.empty(len(stated), dtype=np.int64)
-    part[order] = np.arange(len(stated)) % folds
-    total = 0.0
+    part[np.argsort(stated, kind="stable")] = np.arange(len(stated)) % folds
+    predicted = np.empty_like(stated)
     for fold in range(folds):
         train, test = part != fold, part == fold
         if right[train].min() == right[train].max():
-            return float("inf")
-        parameters = FITS[method](stated[train], right[train])
-        total += log_loss(np.clip(MAPS[method](stated[test], parameters), EDGE, 1 - EDGE), right[test]) * test.sum()
-    return float(total / len(stated))
+            return None
+        predicted[test] = np.clip(MAPS[method](stated[test], FITS[method](stated[train], right[train])), 0.0, 1.0)
+    return predicted

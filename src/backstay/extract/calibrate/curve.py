@@ -1,7 +1,7 @@
 """Curves: the maps from stated to true probability, how each is fitted and how it is applied.
 
-Each method is two functions: labels to parameters, and probabilities under parameters to probabilities. All maps are non-decreasing,
-because the order of a source's confidences is what it does know.
+Each method is two functions: labels to parameters, and probabilities under parameters to probabilities. All maps are
+non-decreasing, because the order of a source's confidences is what it does know.
 """
 
 from __future__ import annotations

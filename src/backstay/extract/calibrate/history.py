@@ -1,8 +1,9 @@
 """History: labelled answers from a CSV file, and the calibration that they teach, per task and kind of field.
 
-A label is a line with `confidence` (0 to 1) and `correct` (1/0, true/false, yes/no). Columns `task` and `kind` make groups; a column that
-is named like a signal (grounded, logprob, agreement, stated, valid) makes the weights of the signals be fitted anew, and then the
-confidence that is calibrated is the one that these weights give. Everything else is left aside.
+A label is a line with `confidence` (0 to 1) and `correct` (1/0, true/false, yes/no). Columns `task` and `kind` make
+groups; a column that is named like a signal (grounded, logprob, agreement, stated, valid) makes the weights of the
+signals be fitted anew, and then the confidence that is calibrated is the one that these weights give. Everything else is
+left aside.
 """
 
 from __future__ import annotations
@@ -41,7 +42,9 @@ class Label(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_labels(path: str | Path) -> list[Label]:
-    """The labels of a CSV file. Raises ConfigurationError that names the line and column of what cannot be read, up to ten at once."""
+    """The labels of a CSV file. Raises ConfigurationError that names the line and column of what cannot be read, up to
+    ten at once.
+    """
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file)
