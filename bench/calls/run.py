@@ -108,9 +108,8 @@ def main() -> None:
 def show(table: dict[str, dict[str, float | None] | str]) -> None:
     from peers import PEERS
 
-    print(
-        f"{'client':18} {'import ms':>9} {'memory MB':>9} {'us/call, 1':>11} {'us/call, 64':>12} {'us/event':>9} {'x backstay':>10}"
-    )
+    heads = ("import ms", "memory MB", "us/call, 1", "us/call, 64", "us/event", "x backstay")
+    print(f"{'client':18}" + "".join(f"{head:>13}" for head in heads))
     ours = table.get("backstay")
     base = ours["many"] if isinstance(ours, dict) else None
     for name, figures in table.items():

@@ -33,7 +33,7 @@ def test_spinning_at_one_instant_is_a_livelock_error() -> None:
     """A task that reschedules itself without time passing is found."""
 
     async def main() -> None:
-        while True:
+        while True:  # noqa: ASYNC110 - the spinning is the point
             await asyncio.sleep(0)
 
     with pytest.raises(Livelock):
