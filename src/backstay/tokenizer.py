@@ -112,7 +112,7 @@ def is_installed() -> bool:
 def _load(vocabulary: str) -> Tokenizer:
     """A vocabulary takes up to 0.3 s and some 20 MB, so it is loaded once and only a few are kept."""
     try:
-        import splintr
+        import splintr  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
         raise ConfigurationError(
             "exact token counts need the tokens extra. Remedy: pip install 'backstay[tokens]'"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import datetime as dt
 from typing import Any
@@ -15,8 +16,12 @@ from backstay.codecs.openai_schema import strict_faults
 from backstay.codecs.registry import providers
 from backstay.codecs.trait import traits
 from backstay.errors import ConfigurationError
+from backstay.extract.extraction import Field
 from backstay.extract.form import closed, strongest
+from backstay.extract.question import corrected, first_question, longer, with_document
 from backstay.extract.schema import BUILT_IN, built_in, kind_of, load_schema, nullable
+from backstay.extract.validation import validation_request
+from backstay.types import Request, Response, Text, ToolCall
 
 from .conftest import TEXT, Make, said
 
@@ -54,6 +59,27 @@ def test_every_shipped_row_gets_a_form_that_it_takes() -> None:
         if form == "schema":
             assert traits(row.dialect, "some-model").takes_schema
             assert row.rules is None or row.rules.schema != "object_only"
+
+
+@pytest.mark.parametrize("provider", ROWS)
+@pytest.mark.parametrize("form", [None, "prompt"])
+def test_every_provider_takes_every_question(provider: str, form: Any) -> None:
+    """First question, correction, longer answer and validation are requests that the provider's codec encodes without a fault."""
+    row = ROWS[provider]
+    schema = built_in("invoice")
+    wanted = closed(nullable(schema.schema))
+    chosen = form or strongest(row, "some-model", None)
+    base = Request(model="some-model", id="r1")
+    first = with_document(
+        first_question(base, schema, wanted, form=chosen, examples=[("A text", {"number": "1"})]), TEXT, "a.txt"
+    )
+    call = ToolCall(id="call_12345", name="answer", arguments={"number": 5})
+    answer = Response(parts=(call,) if chosen == "tool" else (Text(text="{}"),))
+    fields = {"number": Field(value="HL-2041", confidence=0.5)}
+    questions = (first, corrected(first, answer, ["number: wrong"]), longer(first))
+    for question in (*questions, validation_request(base, TEXT, "a.txt", fields, chosen)):
+        body = row.codec().encode(question).body
+        assert b"HL-2041" in body or base64.b64encode(TEXT.encode()) in body
 
 
 @pytest.mark.parametrize("name", BUILT_IN)

@@ -39,7 +39,7 @@ class Mention(msgspec.Struct, frozen=True, kw_only=True):
 Finder: TypeAlias = Callable[[str], Iterator[Mention]]
 
 _PHONE = re.compile(r"(?<![\w.-])(?:\+?\d{1,3}[ .-]?)?(?:\(\d{2,4}\)[ ]?|\d{3}[ .-])\d{3}[ .-]\d{4}(?![\w-])")
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+_MAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _URL = re.compile(r"(?:https?://|www\.)[^\s<>\"')\]]+[^\s<>\"')\].,;:]", re.IGNORECASE)
 _SCHEME = re.compile(r"^(?:https?://)?(?:www\.)?")
 _CODE = re.compile(

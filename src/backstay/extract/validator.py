@@ -1,8 +1,8 @@
 """Validators: checks of extracted data beyond its schema: sums that must add up, days in their order.
 
 A validator is a function from the data to doubts, each naming the fields it is about. A doubt lowers the confidence of
-these fields; a validator that found nothing to doubt raises that of the fields it looked at. `invoice` and `receipt` have
-validators of their own.
+these fields; a validator that found nothing to doubt raises that of the fields it looked at. `invoice` has validators of
+its own.
 """
 
 from __future__ import annotations
