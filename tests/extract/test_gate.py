@@ -65,6 +65,14 @@ def test_what_is_rejected_and_why() -> None:
     assert judge("complete", fields(*(0.99,) * 6, grounded=False), SCHEMA).decision == "reject"
 
 
+def test_evidence_that_nobody_looked_for_decides_nothing() -> None:
+    """Neither rejected nor sent to a person for want of it; truth values have none and are no reason either."""
+    made_up = fields(*(0.99,) * 6, grounded=False)
+    assert judge("complete", made_up, SCHEMA, has_evidence=False).decision == "accept"
+    truths = {"a": Field(value=True, confidence=0.8)}
+    assert judge("complete", truths, SCHEMA).decision == "validate"
+
+
 def test_a_required_field_that_is_missing_or_made_up_wants_a_person() -> None:
     """However sure the rest is."""
     good = fields(*(0.99,) * 6)

@@ -227,5 +227,5 @@ def test_real_claims_are_flagged_as_promised(corpus: Path) -> None:
 def test_long_runs_of_one_shape_take_no_longer_than_their_length(unit: str) -> None:
     """A text made to make patterns start over at each place is read in one go: quadratic time would not end here."""
     text = unit * (100_000 // len(unit))
-    assert check(text[:50], text).is_grounded
+    assert check(unit * 5, text).is_grounded
     assert find_mentions(text) is not None

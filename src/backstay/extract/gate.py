@@ -27,8 +27,12 @@ def judge(
     *,
     limits: Limits | None = None,
     is_checked: bool = False,
+    has_evidence: bool = True,
 ) -> Gate:
-    """The Gate of an extraction; `is_checked` says that a validation has had its say on the fields' confidence."""
+    """The Gate of an extraction; `is_checked` says that a validation has had its say on the fields' confidence.
+
+    Without `has_evidence` nobody looked for any, and then its absence decides nothing.
+    """
     limits = limits or Limits()
     required = set(schema.get("required", ()))
     present = {path: field for path, field in fields.items() if field.value not in EMPTY}
@@ -38,9 +42,9 @@ def judge(
     def gate(decision: Any, *reasons: str) -> Gate:
         return Gate(decision=decision, confidence=confidence, field_count=len(present), reasons=reasons)
 
-    if fatal := _fatal(status, present):
+    if fatal := _fatal(status, present, has_evidence=has_evidence):
         return gate("reject", fatal)
-    if doubts := _doubts(confidence, fields, required, limits):
+    if doubts := _doubts(confidence, fields, required, limits, has_evidence=has_evidence):
         return gate("review", *doubts)
     if is_checked:
         if confidence >= limits.auto_validate_at:
@@ -54,24 +58,27 @@ def judge(
     return gate("validate", *unsure) if unsure else gate("accept", f"confidence {confidence:.2f}")
 
 
-def _fatal(status: Ending, present: Mapping[str, Field]) -> str | None:
+def _fatal(status: Ending, present: Mapping[str, Field], *, has_evidence: bool) -> str | None:
     if status == "failed":
         return "the answer never fitted the schema"
     if not present:
         return "no field has a value"
-    if not any(field.grounded for field in present.values()):
+    sought = [field for field in present.values() if has_evidence and not isinstance(field.value, bool)]
+    if sought and not any(field.grounded for field in sought):
         return "nothing in it was found in the document"
     return None
 
 
-def _doubts(confidence: float, fields: Mapping[str, Field], required: set[str], limits: Limits) -> list[str]:
+def _doubts(
+    confidence: float, fields: Mapping[str, Field], required: set[str], limits: Limits, *, has_evidence: bool
+) -> list[str]:
     found = []
     if confidence < limits.accept_at:
         found.append(f"confidence {confidence:.2f} is under {limits.accept_at:g}")
     for path, field in fields.items():
         if path in required and field.value in EMPTY:
             found.append(f"{path} is required and missing")
-        elif path in required and not field.grounded and not isinstance(field.value, bool):
+        elif path in required and has_evidence and not field.grounded and not isinstance(field.value, bool):
             found.append(f"{path} is required and not in the document")
     return found
 

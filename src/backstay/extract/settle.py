@@ -39,7 +39,9 @@ async def settle(ask: Ask, schema: Schema, plan: Plan, request: Request, read: R
     status: Ending = "failed" if is_failed else _status(read, schema)
     valid, doubts = check_all((*SHIPPED.get(schema.name, ()), *plan.validators), read.data)
     fields = {path: _checked(field, valid.get(path), plan) for path, field in read.fields.items()}
-    gate = judge(status, _calibrated(fields, schema, plan), schema.schema, limits=plan.limits)
+    gate = judge(
+        status, _calibrated(fields, schema, plan), schema.schema, limits=plan.limits, has_evidence=plan.has_evidence
+    )
     notes = list(doubts)
     stated: dict[str, float] | None = None
     if plan.is_validated and gate.decision == "validate" and not responses[-1].provenance.degraded:
@@ -49,7 +51,7 @@ async def settle(ask: Ask, schema: Schema, plan: Plan, request: Request, read: R
                 fields[path] = with_signals(fields[path], plan.weights, stated=confidence)
     fields = _calibrated(fields, schema, plan)
     if stated is not None:
-        gate = judge(status, fields, schema.schema, limits=plan.limits, is_checked=True)
+        gate = judge(status, fields, schema.schema, limits=plan.limits, is_checked=True, has_evidence=plan.has_evidence)
     return Extraction(
         status=status,
         data=read.data,
