@@ -151,3 +151,14 @@ def test_kinds_of_fields() -> None:
     }
     order = load_schema(Order).schema
     assert [kind_of(path, order) for path in ("number", "total", "date")] == ["id", "number", "date"]
+
+
+def test_an_absent_text_is_asked_for_as_empty_and_read_as_null() -> None:
+    """The question offers "" for a text, with its pattern widened; the answer's empty texts come back as null, at every depth."""
+    from backstay.extract.schema import blankable, built_in, nullable, without_blanks
+
+    asked = blankable(nullable(built_in("receipt").schema))
+    assert asked["properties"]["total"]["type"] == "string"
+    assert asked["properties"]["total"]["pattern"] == r"^(-?[0-9]+(\.[0-9]+)?)?$"
+    assert "format" not in asked["properties"]["date"]
+    assert without_blanks({"a": "", "b": [{"c": ""}, 0, False]}) == {"a": None, "b": [{"c": None}, 0, False]}

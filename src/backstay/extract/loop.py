@@ -30,7 +30,7 @@ from backstay.extract.piece import Piece, cut, merge, shift
 from backstay.extract.plan import Ask, Plan
 from backstay.extract.question import corrected, first_question, longer, with_document
 from backstay.extract.reading import Answered, read_answer
-from backstay.extract.schema import Schema, complete, nullable
+from backstay.extract.schema import Schema, blankable, complete, nullable
 from backstay.extract.settle import Read, settle
 from backstay.types import Request, Response
 
@@ -59,7 +59,9 @@ class _Job:
         self._source = source
         self._plan = plan
         self._wanted = nullable(schema.schema)
-        self._question = first_question(request, schema, closed(self._wanted), form=plan.form, examples=plan.examples)
+        self._question = first_question(
+            request, schema, closed(blankable(self._wanted)), form=plan.form, examples=plan.examples
+        )
         self._room = asyncio.Semaphore(plan.concurrency)
 
     async def read(self, text: str) -> Read:

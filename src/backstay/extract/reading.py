@@ -13,6 +13,7 @@ import msgspec
 
 from backstay.errors import LLMError
 from backstay.extract.form import answer_of
+from backstay.extract.schema import without_blanks
 from backstay.recover import Status, align, parse
 from backstay.types import Response
 
@@ -50,7 +51,10 @@ def read_answer(response: Response, wanted: dict[str, Any]) -> Reading:
         said = refusal or response.text or response.finish_reason or ""
         return Reading(data={}, faults=(f"the model refused: {' '.join(said.split())[:200]}",), trouble="refused")
     answer = answer_of(response)
-    aligned = align(answer, wanted)
+    parsed = parse(answer, schema=wanted) if isinstance(answer, str) else None
+    value = answer if parsed is None else parsed.value
+    has_blanks = isinstance(value, dict) and (filled := without_blanks(value)) != value
+    aligned = align(filled if has_blanks else answer, wanted)
     is_object = isinstance(aligned.value, dict)
     if aligned.status is Status.FAILED or not is_object:
         faults = tuple(str(fault).removesuffix(REMEDY) for fault in aligned.errors) or ("it holds no JSON object",)
@@ -58,12 +62,14 @@ def read_answer(response: Response, wanted: dict[str, Any]) -> Reading:
         return Reading(
             data=kept, faults=faults, trouble="cut" if response.was_truncated else "wrong", is_recovered=True
         )
-    is_cut = response.was_truncated or aligned.status is Status.PARTIAL
+    statuses = (aligned.status, None if parsed is None else parsed.status)
+    is_cut = response.was_truncated or Status.PARTIAL in statuses
     return Reading(
         data=aligned.value,
         faults=("the answer was cut before its end",) if is_cut else (),
         trouble="cut" if is_cut else "none",
-        is_recovered=aligned.status is not Status.SUCCESS,
+        is_recovered=aligned.status is not Status.SUCCESS
+        or (parsed is not None and parsed.status is not Status.SUCCESS),
         warnings=tuple(map(str, aligned.warnings)),
     )
 
