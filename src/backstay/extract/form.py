@@ -64,7 +64,7 @@ def closed(schema: dict[str, Any]) -> dict[str, Any]:
     """A copy in which every object with properties requires all of them and takes no others, where it does not say that
     it does.
 
-    Together with `schema.nullable` this asks for every field by name, null where the document lacks it.
+    Together with `schema.blankable` this asks for every field by name, empty where the document lacks it.
     """
     copy: dict[str, Any] = {}
     for key, value in schema.items():

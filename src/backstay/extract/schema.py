@@ -1,8 +1,8 @@
 """Schema: what is to be extracted: a name, a JSON Schema, its leaves, and the words that ask for it.
 
 Three schemas are built in (`receipt`, `invoice`, `denial`); a JSON Schema (a file or a dict) or a type (a pydantic model,
-msgspec Struct, dataclass or TypedDict) is taken as well. Every property is made nullable in what is asked for, because an
-honest extractor must be able to say that a document lacks a value.
+msgspec Struct, dataclass or TypedDict) is taken as well. Every property may be left empty in what is asked for (a text as
+"", anything else as null), because an honest extractor must be able to say that a document lacks a value.
 """
 
 from __future__ import annotations
