@@ -18,7 +18,8 @@ MODULES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(
 FLOORS = (
     ("cli", "gateway", "batch", "kits"),
     ("sync", "client", "answer"),
-    ("extract", "tools", "conversation", "prompts"),
+    ("conversation",),
+    ("extract", "tools", "prompts"),
     ("dispatch", "discover"),
     ("layers", "offline", "sim", "replay"),
     ("usage",),
@@ -26,7 +27,7 @@ FLOORS = (
     ("estimate",),
     ("service", "target", "stores", "tokens", "tokenizer"),
     ("transport", "catalog", "codecs", "recover", "ask", "portal"),
-    ("fold", "ports"),
+    ("fold", "ports", "canonical"),
     ("event", "errors", "wire", "types", "secret"),
 )
 """From the roof to the ground. A module imports from its own floor and from those below; a line of `FLOORS` is a floor."""
