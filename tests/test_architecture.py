@@ -28,7 +28,7 @@ FLOORS = (
     ("service", "target", "stores", "tokens", "tokenizer"),
     ("transport", "catalog", "codecs", "recover", "ask", "portal"),
     ("fold", "ports", "canonical"),
-    ("event", "errors", "wire", "types", "secret"),
+    ("event", "errors", "wire", "types", "secret", "chart"),
 )
 """From the roof to the ground. A module imports from its own floor and from those below; a line of `FLOORS` is a floor."""
 
