@@ -26,7 +26,7 @@ FLOORS = (
     ("provider", "ledger", "document", "config"),
     ("estimate",),
     ("service", "target", "stores", "tokens", "tokenizer"),
-    ("transport", "catalog", "codecs", "recover", "ask", "portal"),
+    ("transport", "catalog", "codecs", "recover", "ask", "portal", "parquet"),
     ("fold", "ports", "canonical"),
     ("event", "errors", "wire", "types", "secret", "chart"),
 )

@@ -227,3 +227,14 @@ async def test_the_cancellation_test_catches_an_unshielded_close() -> None:
     await asyncio.wait([task])
     await asyncio.sleep(5)
     assert resource.closed < resource.opened
+
+
+async def test_a_whole_reply_that_is_forgotten_is_dropped() -> None:
+    """Nobody consumes it, nobody closes it: its observers still hear one outcome."""
+    reply = Reply(response=WHOLE)
+    outcomes = watched(reply)
+    del reply
+    gc.collect()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert outcomes == [DROPPED]

@@ -132,7 +132,7 @@ class Reply:
         `close` releases what stands behind the reply (a connection); it is awaited once, shielded from cancellation.
         """
         self._outcome: Outcome | None = None
-        self._loop = None if batches is None else asyncio.get_running_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None if batches is None else asyncio.get_running_loop()
         if (batches is None) == (response is None):
             self._loop = None
             raise TypeError("a Reply is made of batches of events or of a whole response, and not of both")
@@ -158,6 +158,8 @@ class Reply:
 
     def observe(self, observer: Observer) -> None:
         """Hear the outcome once. The inner layers attach first and hear first."""
+        if self._loop is None:  # somebody waits for the end, so a whole reply that is forgotten is closed too
+            self._loop = asyncio._get_running_loop()
         self._observers.append(observer)
 
     def amend(self, change: Callable[[Response], Response]) -> None:

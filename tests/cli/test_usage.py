@@ -160,3 +160,28 @@ def test_a_spare_column_goes_before_a_name_is_cut_short() -> None:
     assert left_out_of(HEADER, ROWS, width=80, **arguments) == []
     assert left_out_of(HEADER, ROWS, width=40, **arguments) == ["avg s"]
     assert left_out_of(HEADER, ROWS, width=30, **arguments) == ["avg s", "calls"]
+
+
+def test_parquet_holds_exact_money(backstay: Run, ledger: Path, tmp_path: Path) -> None:
+    """What a reader of the file sums is what the ledger holds, to the nano-dollar."""
+    duckdb = pytest.importorskip("duckdb")
+    sheet = tmp_path / "usage.parquet"
+    backstay("usage", "--by", "day,model", "--ledger", ledger, "--parquet", sheet)
+    with duckdb.connect(":memory:") as database:
+        rows = database.execute("SELECT day, model, calls, cost_usd FROM read_parquet(?)", [str(sheet)]).fetchall()
+    assert rows == [
+        ("2026-11-18", "gpt-4o", 2, Decimal("1.700000001")),
+        ("2026-11-19", "my-own", 1, Decimal("0.000000000")),
+    ]
+
+
+def test_charts_stand_below_the_table_and_in_the_page(backstay: Run, ledger: Path, tmp_path: Path) -> None:
+    """Bars in the terminal and in one HTML file that loads nothing."""
+    target = tmp_path / "usage.html"
+    out = backstay("usage", "--ledger", ledger, "--chart", "--html", target).stdout
+    assert "Cost by day, USD" in out
+    assert "█" in out
+    text = target.read_text(encoding="utf-8")
+    assert text.count("<svg") == 2
+    assert "src=" not in text
+    assert '<td class="figure">' in text

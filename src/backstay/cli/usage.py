@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import click
 
+from backstay.chart import Section, page, table, to_text
 from backstay.cli.table import print_table
 from backstay.config import load
-from backstay.ledger.report import KEYS, Line, report_with_total, to_csv, to_json, zone_of
+from backstay.ledger.report import KEYS, Line, charts, report_with_total, to_csv, to_json, to_parquet, zone_of
 
+NOTHING = "no attempts in the ledger for that time"
 FIGURES = ("calls", "attempts", "failed", "input", "output", "cost USD", "avg s", "p95 s")
 SPARE = ("avg s", "attempts", "p95 s", "failed")
 """What a narrow terminal does without, the first one first."""
@@ -30,6 +34,9 @@ SPARE = ("avg s", "attempts", "p95 s", "failed")
 @click.option(
     "-f", "--format", "format_", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
+@click.option("--chart", is_flag=True, help="Bars of cost and tokens below the table.")
+@click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Write table and charts as a page.")
+@click.option("--parquet", type=click.Path(dir_okay=False, writable=True), help="Write the lines as a Parquet file.")
 @click.option("--ledger", type=click.Path(dir_okay=False), help="The ledger's file; the configured one by default.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
 def command(**options: Any) -> None:
@@ -42,12 +49,21 @@ def command(**options: Any) -> None:
     since, until = (instant(options[name], options["zone"]) for name in ("since", "until"))
     rows = read_rows(path, since_ns=since, until_ns=until)
     lines, total = report_with_total(rows, by, zone=options["zone"])
+    if options["parquet"]:
+        count = to_parquet(lines, by, options["parquet"])
+        click.echo(f"{count} lines written to {options['parquet']}", err=True)
+    if options["html"]:
+        Path(options["html"]).write_text(to_html(lines, total, by), encoding="utf-8")
+        click.echo(f"the page was written to {options['html']}", err=True)
     if options["format_"] == "json":
         click.echo(to_json(lines))
     elif options["format_"] == "csv":
         click.echo(to_csv(lines, by), nl=False)
     else:
         show(lines, total, by)
+        for chart in charts(lines, by) if options["chart"] else ():
+            width = shutil.get_terminal_size((80, 24)).columns
+            click.echo("\n" + to_text(chart, width=min(width, 100)))
 
 
 def instant(day: str | None, zone: str) -> int | None:
@@ -64,18 +80,36 @@ def instant(day: str | None, zone: str) -> int | None:
 def show(lines: Sequence[Line], total: Line, by: Sequence[str]) -> None:
     """A table for people, tokens rounded and money aligned; what its marks mean is said below it."""
     if not lines:
-        click.echo("no attempts in the ledger for that time")
+        click.echo(NOTHING)
         return
+    print_table([*by, *FIGURES], _rows(lines, total, by), figures=FIGURES, spare=SPARE)
+    for remark in _remarks(total):
+        click.echo(remark)
+
+
+def to_html(lines: Sequence[Line], total: Line, by: Sequence[str]) -> str:
+    """The report as a page of one file: the table, what its marks mean, cost and tokens as bars."""
+    if not lines:
+        return page("Usage", (), note=NOTHING)
+    figures = Section(heading="Figures", html=table([*by, *FIGURES], _rows(lines, total, by), figures=FIGURES))
+    pictures = Section(heading="Cost and tokens", charts=charts(lines, by))
+    return page("Usage", (pictures, figures), note="; ".join(_remarks(total)))
+
+
+def _rows(lines: Sequence[Line], total: Line, by: Sequence[str]) -> list[list[str]]:
+    """The cells of the table, the total last where there is more than one line."""
     shown = [*lines, total] if len(lines) > 1 else lines
     money = _aligned(shown)
     names = [[line.group[key] or "-" for key in by] for line in lines]
     names += [["total", *[""] * (len(by) - 1)]] * (len(shown) - len(lines))
-    rows = [[*name, *_figures(line, cost)] for name, line, cost in zip(names, shown, money, strict=True)]
-    print_table([*by, *FIGURES], rows, figures=FIGURES, spare=SPARE)
+    return [[*name, *_figures(line, cost)] for name, line, cost in zip(names, shown, money, strict=True)]
+
+
+def _remarks(total: Line) -> Iterator[str]:
     if total.unpriced:
-        click.echo(f"+ without {total.unpriced:,} attempts whose price is unknown")
+        yield f"+ without {total.unpriced:,} attempts whose price is unknown"
     if total.estimated_usd:
-        click.echo(f"~ of which {money_of(total.estimated_usd, 4)} USD are estimates: failed, dropped or open attempts")
+        yield f"~ of which {money_of(total.estimated_usd, 4)} USD are estimates: failed, dropped or open attempts"
 
 
 def _figures(line: Line, cost: str) -> tuple[str, ...]:

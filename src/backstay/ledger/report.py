@@ -12,13 +12,16 @@ import io
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from backstay.chart.data import Bars
 from backstay.errors import ConfigurationError
 from backstay.ledger.row import Row
+from backstay.parquet import write_parquet
 
 TOKENS = tuple(name for name in Row.__struct_fields__ if name.endswith("_tokens"))
 
@@ -175,6 +178,34 @@ def report_with_total(
         total.add(row)
     lines = [sums[group].line(dict(zip(by, group, strict=True))) for group in sorted(sums)]
     return lines, total.line({})
+
+
+MONEY = tuple(name for name in Line.__struct_fields__ if name.endswith("_usd"))
+
+
+def to_parquet(lines: Sequence[Line], by: Sequence[str], path: str | Path) -> int:
+    """Write the lines to a Parquet file; their number. Money is DECIMAL(38, 9). Raises ConfigurationError without DuckDB."""
+    figures = [name for name in Line.__struct_fields__ if name != "group"]
+    kinds = {
+        name: "money" if name in MONEY else "float" if name.startswith("latency") else "integer" for name in figures
+    }
+    rows = ([*(line.group[key] for key in by), *(getattr(line, name) for name in figures)] for line in lines)
+    return write_parquet(path, dict.fromkeys(by, "text") | kinds, rows)
+
+
+def charts(lines: Sequence[Line], by: Sequence[str]) -> tuple[Bars, ...]:
+    """Cost and tokens of each line as bars; nothing for no lines."""
+    if not lines:
+        return ()
+    labels = tuple(" ".join(line.group[key] or "-" for key in by) or "all" for line in lines)
+    cost = tuple(float(line.cost_usd) for line in lines)
+    tokens = [("input", tuple(float(line.input_tokens) for line in lines))]
+    tokens.append(("output", tuple(float(line.output_tokens) for line in lines)))
+    where = f" by {', '.join(by)}" if by else ""
+    return (
+        Bars(title=f"Cost{where}, USD", labels=labels, series=(("USD", cost),)),
+        Bars(title=f"Tokens{where}", labels=labels, series=tuple(tokens)),
+    )
 
 
 def flat(line: Line) -> dict[str, Any]:
