@@ -1,9 +1,9 @@
 """Examples: a few-shot prompt, and which examples are worth their tokens.
 
 Selection is greedy and deterministic: the example whose words are nearest to the input (cosine of word counts weighted by how
-rare a word is among the examples) comes first, each further one loses by how near it is to what was chosen (maximal marginal relevance,
-Carbonell and Goldstein 1998), and one that does not fit the budget is passed over. The chosen ones are shown with the nearest
-last, because what stands next to the question weighs most.
+rare a word is among the examples) comes first, each further one loses by how near it is to what was chosen (maximal marginal
+relevance, Carbonell and Goldstein 1998), and one that does not fit the budget is passed over. The chosen ones are shown with the
+nearest last, because what stands next to the question weighs most.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A section is a Markdown heading with what stands below it, or a run of text between tags (`<name ...>` to `</name ...>` on lines
 of their own), or what stands before the first of either. What is kept is kept as it was and in its order; where something is
-gone stands `[...]`, so that the model knows, and the report tells what it was. Critical sections are served first: nothing else is
-kept before all of them are whole, and they are cut, the last one first, only where they alone are more than the budget.
+gone stands `[...]`, so that the model knows, and the report tells what it was. Critical sections are served first: nothing
+else is kept before all of them are whole, and they are cut, the last one first, only where they alone are more than the budget.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tier: which class of model a task needs, by its complexity and the length of its input (SPEC of the invoice application).
 
-BASIC for simple tasks with less than 1,000 characters, PREMIUM for complex ones or more than 5,000, ADVANCED for the rest. Which model a
-tier is stands in the configuration.
+BASIC for simple tasks with less than 1,000 characters, PREMIUM for complex ones or more than 5,000, ADVANCED for the rest. Which
+model a tier is stands in the configuration.
 """
 
 from __future__ import annotations
