@@ -90,6 +90,8 @@ def fit(setting: Setting, value: Any, *, name: str, is_text: bool) -> Any:
     """`value` as `setting` takes it. Raises Wrong."""
     if setting.is_optional and (value is None or value == "none"):
         return None
+    if setting.is_list:
+        return _fit_list(setting, value, name=name, is_text=is_text)
     if setting.choices:
         return _choose(setting, value)
     if setting.type is str:
@@ -101,6 +103,16 @@ def fit(setting: Setting, value: Any, *, name: str, is_text: bool) -> Any:
             return value
         raise Wrong(f"expects {setting.expected}, not {_show(value)}")
     return _fit_number(setting, value)
+
+
+def _fit_list(setting: Setting, value: Any, *, name: str, is_text: bool) -> tuple[Any, ...]:
+    """A list, each item as the setting takes it; in a variable or an argument the items stand between commas."""
+    if is_text and isinstance(value, str):
+        value = [item.strip() for item in value.split(",") if item.strip()]
+    if not isinstance(value, (list, tuple)):
+        raise Wrong(f"expects {setting.expected}, not {_show(value)}")
+    item = msgspec.structs.replace(setting, is_list=False, is_optional=False)
+    return tuple(fit(item, one, name=name, is_text=is_text) for one in value)
 
 
 def _choose(setting: Setting, value: Any) -> str:

@@ -69,4 +69,6 @@ def show(loaded: Loaded, value: Any, place: tuple[str, ...]) -> str:
     if value is None:
         absent = node.absent if isinstance(node, Setting) else None
         return f"({absent.replace('`', '')})" if absent else "none"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(str, value)) or "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

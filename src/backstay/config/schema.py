@@ -34,6 +34,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     description: str = ""
     absent: str | None = None
     kind: str | None = None
+    is_list: bool = False
 
     @property
     def expected(self) -> str:
@@ -153,6 +154,9 @@ def _node(hint: Any, place: Place, default: Any) -> Node:
         (plain,) = (option for option in typing.get_args(plain) if option is not type(None))
         plain, inner = _unwrap(plain)
         facts = {**_facts(inner), **facts, "is_optional": True}
+    if typing.get_origin(plain) is tuple:
+        plain, inner = _unwrap(typing.get_args(plain)[0])
+        facts = {**_facts(inner), **facts, "is_list": True}
     if typing.get_origin(plain) is Literal:
         facts["choices"] = typing.get_args(plain)
         plain = str
@@ -177,9 +181,13 @@ def _facts(metas: list[msgspec.Meta]) -> dict[str, Any]:
 
 
 def _expected(setting: Setting) -> str:
+    if setting.is_list:
+        return f"a list, each {_expected(msgspec.structs.replace(setting, is_list=False))}"
     if setting.choices:
         return "one of " + ", ".join(setting.choices)
     noun = {int: "a whole number", float: "a number", bool: "true or false"}.get(setting.type, "text")
+    if setting.above is not None and setting.most is not None:
+        return f"{noun} above {setting.above:g} and up to {setting.most:g}"
     if setting.above is not None:
         return f"{noun} above {setting.above:g}"
     if setting.least is not None and setting.most is not None:

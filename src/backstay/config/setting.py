@@ -15,14 +15,12 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import Meta
 
+from backstay.config.range import Count, Seconds, Share
 from backstay.config.reference import is_reference
+from backstay.config.reliability import Breaker, Budget, Cache, Hedge, Limits, Queue, Quota, Tiers
 
 Fault: TypeAlias = tuple[str, str]
 """The setting that is wrong, named within its section, and what is wrong with it."""
-
-Count: TypeAlias = Annotated[int, Meta(ge=1)]
-Seconds: TypeAlias = Annotated[float, Meta(gt=0)]
-Share: TypeAlias = Annotated[float, Meta(ge=0, le=1)]
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -193,6 +191,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     providers: Annotated[dict[str, Provider], Meta(extra={"kind": "name"})] = {}
     timeouts: Timeouts = Timeouts()
     retry: Retry = Retry()
+    limits: Limits = Limits()
+    budget: Budget = Budget()
+    quotas: Annotated[dict[str, Quota], Meta(extra={"kind": "name"})] = {}
+    queue: Queue = Queue()
+    breaker: Breaker = Breaker()
+    cache: Cache = Cache()
+    hedge: Hedge = Hedge()
+    tiers: Tiers = Tiers()
     ledger: Ledger = Ledger()
     catalog: Catalog = Catalog()
     transport: Transport = Transport()

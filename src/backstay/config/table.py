@@ -34,7 +34,12 @@ def variables_table(rows: Sequence[ProviderRow]) -> str:
 
 def _name(setting: Setting) -> str:
     """The setting's place, "*" as users would read it."""
-    return dotted(setting.place).replace("providers.*", "providers.NAME").replace("headers.*", "headers.HEADER")
+    return (
+        dotted(setting.place)
+        .replace("providers.*", "providers.NAME")
+        .replace("headers.*", "headers.HEADER")
+        .replace("quotas.*", "quotas.NAME")
+    )
 
 
 def _default(setting: Setting) -> str:
@@ -46,6 +51,8 @@ def _default(setting: Setting) -> str:
 def _word(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, tuple):
+        return ", ".join(map(_word, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
