@@ -21,7 +21,7 @@
       ProtocolError              an answer that is not what the wire format says
         StreamInterrupted        .partial: what had arrived
       Refused                    one of our own layers said no, before anything was sent
-        CircuitOpen  LimitReached(.limit)  QueueFull  BudgetExceeded  DeadlineExceeded  ReplayMiss
+        CircuitOpen  LimitReached(.limit)  QueueFull (QueueTimedOut)  BudgetExceeded  DeadlineExceeded  ReplayMiss
       AllTargetsFailed           .errors, in the order tried
       OutputError                the model answered, but not what was asked for
         RecoveryFailed  SchemaMismatch(.tries .faults)  ToolFailed
@@ -212,6 +212,10 @@ class LimitReached(Refused):
 
 class QueueFull(Refused):
     """The priority class of this request has no place left."""
+
+
+class QueueTimedOut(QueueFull):
+    """The call's time in line was over before a place to run came free."""
 
 
 class BudgetExceeded(Refused):

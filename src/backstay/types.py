@@ -305,7 +305,8 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     """How an answer came about: the tries, the target that answered, and whether it is less than it seems.
 
-    `degraded`: not from a model that was asked for (`rule` names the offline rule that spoke). `cached`: from a store.
+    `degraded`: not from a model that was asked for (`rule` names the offline rule that spoke). `cached`: from a store. `joined`:
+    an identical call in flight was answered, and has the cost.
     `recovered`: its JSON had to be repaired. `notes` are sentences about settings that were left out or changed. `limits` are
     the provider's rate limits as its answer told them.
     """
@@ -313,6 +314,7 @@ class Provenance(msgspec.Struct, frozen=True, kw_only=True):
     attempts: tuple[Attempt, ...] = ()
     target: str | None = None
     cached: bool = False
+    joined: bool = False
     degraded: bool = False
     recovered: bool = False
     rule: str | None = None

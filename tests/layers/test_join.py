@@ -13,7 +13,7 @@ import pytest
 
 from backstay.errors import ServerFault, StreamInterrupted, TimedOut
 from backstay.event import Event, Finished, TextDelta
-from backstay.layers.join import AHEAD, JOINED, Join, key_of
+from backstay.layers.join import AHEAD, Join, key_of
 from backstay.layers.queue import Queue
 from backstay.layers.queue_policy import QueuePolicy
 from backstay.service import DROPPED, Call, Outcome, Reply, Service, stack
@@ -83,7 +83,7 @@ async def test_a_thousand_identical_calls_are_one_request(stream: bool) -> None:
     assert len(upstream.calls) == 1
     assert {answer.text for answer in answers} == {"abc"}
     assert [answer.cost.nano_usd for answer in answers if answer.cost] == [700, *[0] * 999]
-    assert [JOINED in answer.provenance.notes for answer in answers] == [False, *[True] * 999]
+    assert [answer.provenance.joined for answer in answers] == [False, *[True] * 999]
     assert (join.stats().flights, join.stats().medium, join.stats().in_flight) == (1, 999, 0)
     assert len(asyncio.all_tasks()) == 1
 

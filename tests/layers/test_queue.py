@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import pytest
 
-from backstay.errors import DeadlineExceeded, QueueFull, ServerFault
+from backstay.errors import DeadlineExceeded, QueueFull, QueueTimedOut, ServerFault
 from backstay.event import Finished, TextDelta
-from backstay.layers.queue import Queue, QueueTimedOut
+from backstay.layers.queue import Queue
 from backstay.layers.queue_policy import Place, QueuePolicy
 from backstay.offline.scripted import Scripted
 from backstay.service import Call, Reply, Service, stack

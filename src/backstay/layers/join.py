@@ -42,9 +42,6 @@ Key = Callable[[Call], str | None]
 AHEAD: Final = 16
 """Events that may wait for the fastest reader: enough that it need not be woken for each one of a burst."""
 
-JOINED: Final = "joined to an identical call in flight, which has the cost"
-"""The note on the answer of a joiner."""
-
 
 class JoinStats(msgspec.Struct, frozen=True, kw_only=True):
     """Flights that can be joined now, flights that began, and the calls that joined one, by class."""
@@ -291,8 +288,7 @@ def _answer(flight: _Flight, response: Response, is_first: bool) -> Response:
 
 def shared(response: Response) -> Response:
     """`response` as a joiner has it: it says so, and costs nothing, because the one that began the flight has the cost."""
-    about = response.provenance
-    provenance = msgspec.structs.replace(about, notes=(*about.notes, JOINED))
+    provenance = msgspec.structs.replace(response.provenance, joined=True)
     return msgspec.structs.replace(response, cost=Cost(nano_usd=0), provenance=provenance)
 
 

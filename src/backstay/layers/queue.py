@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from backstay.errors import DeadlineExceeded, LLMError, QueueFull
+from backstay.errors import DeadlineExceeded, LLMError, QueueFull, QueueTimedOut
 from backstay.layers.queue_policy import PRIORITIES, Lines, Place, QueuePolicy, Verdict
 from backstay.ports import Clock
 from backstay.service import Call, Reply, Service
@@ -29,10 +29,6 @@ from backstay.types import Priority
 
 KEPT_WAITS: Final = 1024
 """The latest waits of each class that the percentiles are made of."""
-
-
-class QueueTimedOut(QueueFull):
-    """The call's time in line was over before a place to run came free."""
 
 
 class LineStats(msgspec.Struct, frozen=True, kw_only=True):
