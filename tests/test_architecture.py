@@ -20,7 +20,7 @@ FLOORS = (
     ("sync", "client", "answer"),
     ("conversation",),
     ("extract", "tools", "prompts"),
-    ("dispatch", "discover"),
+    ("dispatch", "discover", "assembly"),
     ("layers", "offline", "sim", "replay"),
     ("usage",),
     ("provider", "ledger", "document", "config"),

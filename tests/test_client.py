@@ -14,6 +14,7 @@ import msgspec
 import pytest
 
 from backstay import Client, Scripted, create_client, user
+from backstay.client import Wiring
 from backstay.config import Loaded, load
 from backstay.errors import (
     AuthenticationFailed,
@@ -65,7 +66,7 @@ class Bench:
             transport=self.transport,
             world=sim_world(1),
             ledger=self.ledger,
-            listener=self.signals.append,
+            wiring=Wiring(listener=self.signals.append),
         )
 
     def states(self) -> list[tuple[str, str | None]]:
@@ -362,12 +363,25 @@ async def test_the_key_is_nowhere_but_in_its_header(tmp_path: Path, caplog: pyte
     assert "authorization" in bench.transport.requests[0].headers
 
 
-async def test_the_same_question_twice_is_two_rows(tmp_path: Path) -> None:
+async def test_two_questions_are_two_rows(tmp_path: Path) -> None:
     """Ids are made per call, so nothing is merged by accident."""
     bench = Bench(tmp_path, GOOD, GOOD)
-    await asyncio.gather(bench.client.generate("Hi"), bench.client.generate("Hi"))
+    await asyncio.gather(bench.client.generate("Hi"), bench.client.generate("Hello"))
     rows = list(bench.ledger.rows())
     assert len({row.attempt_id for row in rows}) == 2
+
+
+async def test_the_same_question_is_asked_once(tmp_path: Path) -> None:
+    """At once it is joined, afterwards it comes from the cache; each answer says so, and one row has the cost."""
+    bench = Bench(tmp_path, GOOD)
+    first, second = await asyncio.gather(bench.client.generate("Hi"), bench.client.generate("Hi"))
+    third = await bench.client.generate("Hi")
+    assert [one.provenance.joined for one in (first, second)] == [False, True]
+    assert third.provenance.cached
+    paid, hit = bench.ledger.rows()
+    assert hit.is_cached
+    assert hit.cost_nano_usd == 0
+    assert hit.saved_nano_usd == paid.cost_nano_usd
 
 
 async def test_a_scripted_stream_with_a_response_keeps_its_facts(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""The reliability goals, measured: `python -m bench.reliability`."""

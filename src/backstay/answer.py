@@ -7,16 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from backstay.errors import ConfigurationError, ProtocolError, RecoveryFailed, SchemaMismatch
+from backstay.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    LLMError,
+    ProtocolError,
+    RecoveryFailed,
+    SchemaMismatch,
+)
+from backstay.ports import Clock, SystemClock
 from backstay.recover import Aligned, Parsed, Status, align, parse
-from backstay.types import Metadata, Request, Response, ResponseFormat
+from backstay.service import Call, Layer, Service, stack
+from backstay.transport.base import DEFAULT_TIMEOUTS, Timeouts, Transport
+from backstay.types import Metadata, Request, Response, ResponseFormat, Usage
+from backstay.wire import HTTPRequest
 
 if TYPE_CHECKING:
     from backstay.ask import Prompt
     from backstay.client import Client
+    from backstay.codecs.base import Decoder
     from backstay.codecs.embedding import Embeddings
     from backstay.dispatch import Dispatch
-    from backstay.transport.base import Transport
 
 
 class JsonAnswer(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,10 +95,21 @@ async def embed(
     return response
 
 
-async def count_tokens(dispatch: Dispatch, transport: Callable[[], Transport], request: Request) -> TokenCount:
+async def count_tokens(
+    dispatch: Dispatch,
+    transport: Callable[[], Transport],
+    request: Request,
+    *,
+    layers: Sequence[Layer] = (),
+    timeouts: Timeouts | None = None,
+    clock: Clock | None = None,
+    deadline: float | None = None,
+) -> TokenCount:
     """The provider's own count where its codec knows an endpoint for it, else a tokenizer's, else the stated upper bound.
 
-    A tokenizer is exact for the texts and not for what the provider puts around them, so its count is not said to be exact.
+    A provider is asked within `layers` (retry and time-outs, as any call), until `deadline` at the latest. Counting is free
+    of charge, so the ledger has no row of it. A tokenizer is exact for the texts and not for what the provider puts around
+    them, so its count is not said to be exact.
     """
     from backstay.target import parse_model
     from backstay.tokenizer import counter_of
@@ -95,9 +117,11 @@ async def count_tokens(dispatch: Dispatch, transport: Callable[[], Transport], r
 
     provider, model = parse_model(request.model)
     if not dispatch.is_service(provider):
-        counted = await _ask_count(dispatch, transport, provider, msgspec.structs.replace(request, model=model))
-        if counted is not None:
-            return TokenCount(input_tokens=counted, is_exact=True, method=f"{provider} counted")
+        service = _counter(dispatch, transport, request, timeouts or DEFAULT_TIMEOUTS, clock or SystemClock())
+        if service is not None:
+            reply = await stack(service, *layers)(Call(request=request, deadline=deadline))
+            counted = (await reply.response()).usage.input_tokens
+            return TokenCount(input_tokens=counted or 0, is_exact=True, method=f"{provider} counted")
     count, vocabulary = counter_of(model, upper_bound)
     if vocabulary is not None:
         method = f"upper bound: texts counted with {vocabulary}, their framing at most"
@@ -105,21 +129,52 @@ async def count_tokens(dispatch: Dispatch, transport: Callable[[], Transport], r
     return TokenCount(input_tokens=estimate_request(request), is_exact=False, method="upper bound from its bytes")
 
 
-async def _ask_count(
-    dispatch: Dispatch, transport: Callable[[], Transport], provider: str, request: Request
-) -> int | None:
-    """The provider's count of the input tokens; None where it has no endpoint for it."""
+def _counter(
+    dispatch: Dispatch, transport: Callable[[], Transport], request: Request, timeouts: Timeouts, clock: Clock
+) -> Service | None:
+    """The service that answers with a count; None where the provider has no endpoint for it."""
     from backstay.codecs.base import Counting
+    from backstay.provider import Provider
+    from backstay.target import parse_model
 
-    target = dispatch.target(provider, request.model)
-    codec = target.codec
-    if not isinstance(codec, Counting) or (asked := codec.encode_count_tokens(request)) is None:
+    provider, model = parse_model(request.model)
+    target = dispatch.target(provider, model)
+    if not isinstance(target.codec, Counting):
         return None
-    raw = await transport().send(target.address(asked))
-    try:
-        body = await raw.read()
-    finally:
-        await raw.aclose()
-    if raw.status >= 300:
-        raise target.scrubbed(target.codec.decode_error(raw.status, raw.headers, body))
-    return codec.decode_count_tokens(body)
+    asked = target.codec.encode_count_tokens(msgspec.structs.replace(request, model=model))
+    if asked is None:
+        return None
+    counting = msgspec.structs.replace(target, codec=CountingCodec(codec=target.codec, asked=asked))
+    return Provider(counting, transport(), timeouts=timeouts, clock=clock)
+
+
+class CountingCodec(msgspec.Struct, frozen=True, kw_only=True):
+    """A dialect whose question is `asked`, for a count, and whose answer is a Response that holds nothing but the count.
+
+    So a count is a call like any other, and the layers around it are those of any call.
+    """
+
+    codec: Any
+    asked: HTTPRequest
+
+    @property
+    def name(self) -> str:
+        """The dialect's own name."""
+        return str(self.codec.name)
+
+    def encode(self, request: Request, *, stream: bool = False) -> HTTPRequest:
+        """The question, made before, because whether there is one had to be known."""
+        return self.asked
+
+    def decode(self, body: bytes) -> Response:
+        """A Response with the count as its input tokens. Raises ProtocolError where there is none."""
+        return Response(usage=Usage(input_tokens=self.codec.decode_count_tokens(body)))
+
+    def decode_error(self, status: int, headers: Mapping[str, str], body: bytes) -> LLMError:
+        """The dialect's own reading of it."""
+        error: LLMError = self.codec.decode_error(status, headers, body)
+        return error
+
+    def decoder(self, request: Request | None = None) -> Decoder:
+        """Raises InvalidRequest: a count comes whole."""
+        raise InvalidRequest("a count of tokens is not streamed")

@@ -15,23 +15,23 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+import msgspec
+
 from backstay.ask import Prompt, Settings, build_request
+from backstay.assembly import Assembly
 from backstay.config import Loaded, load
-from backstay.dispatch import Dispatch, retry_policy_of, timeouts_of
+from backstay.dispatch import Dispatch, timeouts_of
 from backstay.errors import ConfigurationError
 from backstay.estimate import Estimate, estimate_cost
 from backstay.event import Event, TextDelta
-from backstay.layers.bookkeeping import Bookkeeping
-from backstay.layers.check import Check
-from backstay.layers.retry import Retry, RetryBudget
-from backstay.layers.telemetry import Listener, Telemetry
-from backstay.layers.timeout import Timeout
+from backstay.layers.alert import Channel, log_channel
+from backstay.layers.telemetry import Listener
 from backstay.offline.local import Local
 from backstay.offline.provider import Offline
 from backstay.offline.rules import SHIPPED
 from backstay.ports import World
 from backstay.secret import Secret
-from backstay.service import Call, Layer, Reply, Service, stack
+from backstay.service import Call, Reply, Service, stack
 from backstay.target import parse_model
 from backstay.transport.base import Transport
 from backstay.types import Metadata, Request, Response
@@ -45,6 +45,18 @@ if TYPE_CHECKING:
     from backstay.extract.extraction import Extraction
     from backstay.extract.plan import Options
     from backstay.ledger.base import Ledger
+    from backstay.stores.cache import CacheStore
+    from backstay.stores.limit import LimitStore
+
+
+class Wiring(msgspec.Struct, frozen=True, kw_only=True):
+    """What else a client can be given. `listener` hears of every call and attempt (`layers/telemetry.py`), `channels` of budgets
+    that near their end; `limits` and `cache` are stores that several clients share, and whoever made them closes them."""
+
+    listener: Listener | None = None
+    limits: LimitStore | None = None
+    cache: CacheStore | None = None
+    channels: tuple[Channel, ...] = (log_channel,)
 
 
 class Client:
@@ -52,7 +64,7 @@ class Client:
 
     `model` is "provider:model"; None takes the configured one. `key` is the key of that model's provider, given in code. `loaded`
     are settings from `backstay.config.load`; None loads them from file and environment. `services` answer for provider names of
-    their own. `listener` hears of every call and attempt (`layers/telemetry.py`). Raises ConfigurationError with all faults.
+    their own. Raises ConfigurationError with all faults.
     """
 
     def __init__(
@@ -65,14 +77,13 @@ class Client:
         world: World | None = None,
         ledger: Ledger | None = None,
         services: Mapping[str, Service] | None = None,
-        listener: Listener | None = None,
+        wiring: Wiring | None = None,
     ) -> None:
         self._loaded = (
             loaded if loaded is not None else load(arguments={"model": model}, services=("local", *(services or ())))
         )
         self.model = model if model is not None and ":" in model else self._loaded.model
         self._world = world or World.real()
-        self._listener = listener
         self._transport = transport
         self._owns_transport = transport is None
         self.usage = Meter.open(self._loaded, ledger, self._world)
@@ -83,8 +94,15 @@ class Client:
             timeouts=timeouts_of(self._loaded),
             world=self._world,
         )
-        self._budget = RetryBudget(
-            capacity=self._loaded.config.retry.budget_capacity, ratio=self._loaded.config.retry.budget_ratio
+        wired = wiring or Wiring()
+        self.layers = Assembly(
+            self._loaded,
+            meter=self.usage,
+            world=self._world,
+            listener=wired.listener,
+            limits=wired.limits,
+            cache=wired.cache,
+            channels=wired.channels,
         )
         self._dispatch = Dispatch(
             self._loaded,
@@ -92,33 +110,15 @@ class Client:
             keys={} if key is None else {parse_model(self.model)[0]: Secret(key)},
             transport=self._open_transport,
             world=self._world,
-            layers=self._target_layers,
+            layers=self.layers.target_layers,
         )
-        self._service = stack(self._dispatch, *self._call_layers())
+        self.layers.exempt(self._dispatch.is_inside)
+        self._service = stack(self._dispatch, *self.layers.call_layers())
 
     @classmethod
     def from_env(cls) -> Self:
         """A client with everything from the settings file and the environment."""
         return cls()
-
-    def _call_layers(self) -> tuple[Layer, ...]:
-        """The layers around all targets, outer to inner."""
-        return self._telemetry("call", "")
-
-    def _target_layers(self, target: str) -> tuple[Layer, ...]:
-        """The layers of one target, outer to inner: the default stack."""
-        return (
-            Check(target, self.usage.catalog),
-            Retry(retry_policy_of(self._loaded), world=self._world, budget=self._budget, target=target),
-            *self._telemetry("attempt", target),
-            Bookkeeping(self.usage, world=self._world, target=target),
-            Timeout(timeouts_of(self._loaded)),
-        )
-
-    def _telemetry(self, level: Any, target: str) -> tuple[Layer, ...]:
-        if self._listener is None:
-            return ()
-        return (Telemetry(self._listener, level=level, clock=self._world.clock, target=target),)
 
     def _open_transport(self) -> Transport:
         if self._transport is None:
@@ -137,7 +137,8 @@ class Client:
         total = timeout if timeout is not None else self._loaded.config.timeouts.total
         now = asyncio.get_running_loop().time()
         deadline = None if total is None else now + total
-        return await self._service(Call(request=request, stream=stream, deadline=deadline))
+        is_fresh = self._dispatch.is_free(request.model)
+        return await self._service(Call(request=request, stream=stream, deadline=deadline, is_fresh=is_fresh))
 
     async def generate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Response:
         """The whole answer to `prompt`. Raises LLMError; see `ask.Settings` for the settings."""
@@ -201,7 +202,13 @@ class Client:
 
         async def send(question: Request, is_stream: bool) -> Reply:
             return await self._service(
-                Call(request=question, stream=is_stream, deadline=deadline, parent_id=request.id)
+                Call(
+                    request=question,
+                    stream=is_stream,
+                    deadline=deadline,
+                    parent_id=request.id,
+                    is_fresh=self._dispatch.is_free(question.model),
+                )
             )
 
         return order, send
@@ -244,6 +251,7 @@ class Client:
             await self._transport.aclose()
             self._transport = None
         await self._local.aclose()
+        await self.layers.aclose()
         await self.usage.aclose()
 
     async def __aenter__(self) -> Self:

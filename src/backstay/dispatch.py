@@ -87,6 +87,16 @@ class Dispatch:
         """True for a name that answers itself, without codec and transport."""
         return provider in self._services
 
+    def is_inside(self, provider: str) -> bool:
+        """True for a name that answers inside this process; a service of a user's own that does not says `is_remote`."""
+        return provider in self._services and not getattr(self._services[provider], "is_remote", False)
+
+    def is_free(self, model: str) -> bool:
+        """True where an answer takes next to nothing to make, so that keeping it or joining it would gain nothing: rules and
+        scripts in this process. A service of this process that works hard for its answers says `is_costly`."""
+        provider = model.partition(":")[0]
+        return self.is_inside(provider) and not getattr(self._services[provider], "is_costly", False)
+
     def target(self, provider: str, model: str) -> Target:
         """The Target of a configured provider: its row, with what the settings change about it."""
         row = self.row(provider)

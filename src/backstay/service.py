@@ -40,8 +40,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One trip of a request through the layers: the request, and the facts of this trip only.
 
     `deadline` is an instant on the event loop's clock (None: no deadline). `attempt` counts from 1 and goes on over retries and
-    targets. `parent_id` names the call that this one serves (a re-ask, a tool round, a batch). `is_fresh`: an answer of its own is
-    wanted, so no layer may answer it from a cache or join it to a call in flight (samples that are asked to disagree).
+    targets. `parent_id` names the call that this one serves (a re-ask, a tool round, a batch). `is_fresh`: an answer of its own
+    is wanted, so no layer may answer it from a cache or join it to a call in flight (samples that are asked to disagree).
     """
 
     request: Request

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import tomllib
 from pathlib import Path
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from backstay.codecs.registry import provider
 from backstay.config import Config, Provider, load, save
-from backstay.config.save import HEADER, render
+from backstay.config.save import HEADER, Disk, render
 from backstay.config.setting import Extract, Ledger, Retry, Timeouts, Transport
 from backstay.errors import ConfigurationError
 
@@ -82,18 +81,35 @@ def test_the_file_is_private_and_replaced_as_a_whole(tmp_path: Path) -> None:
     assert (tmp_path / "link.toml").is_symlink()
 
 
-def test_a_failed_write_leaves_the_former_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class FullDisk(Disk):
+    """No room for another name."""
+
+    def replace(self, source: Path, target: Path) -> None:
+        raise OSError(28, "No space left on device")
+
+
+class WatchedDisk(Disk):
+    """Notes the order of what is asked of it."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    def sync(self, descriptor: int) -> None:
+        self.steps.append("sync")
+        super().sync(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        self.steps.append("replace")
+        super().replace(source, target)
+
+
+def test_a_failed_write_leaves_the_former_file(tmp_path: Path) -> None:
     """A crash between writing and renaming costs nothing but the new text."""
     target = tmp_path / "backstay.toml"
     save(Config(retry=Retry(max_attempts=5)), target)
     former = target.read_text()
-
-    def broken(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", broken)
     with pytest.raises(OSError, match="No space left"):
-        save(FULL, target)
+        save(FULL, target, disk=FullDisk())
     assert target.read_text() == former
     assert [path.name for path in tmp_path.iterdir()] == ["backstay.toml"]
 
@@ -137,11 +153,8 @@ def test_settings_that_load_would_refuse_are_not_written(tmp_path: Path, config:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_text_is_on_disk_before_it_takes_the_old_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_text_is_on_disk_before_it_takes_the_old_place(tmp_path: Path) -> None:
     """Synced, then renamed, then the folder synced: after a power cut there is a whole file under the name."""
-    steps: list[str] = []
-    for name in ("fsync", "replace"):
-        real = getattr(os, name)
-        monkeypatch.setattr(os, name, lambda *given, _name=name, _real=real: steps.append(_name) or _real(*given))
-    save(FULL, tmp_path / "backstay.toml")
-    assert steps == ["fsync", "replace", "fsync"]
+    disk = WatchedDisk()
+    save(FULL, tmp_path / "backstay.toml", disk=disk)
+    assert disk.steps == ["sync", "replace", "sync"]

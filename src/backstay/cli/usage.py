@@ -108,6 +108,8 @@ def _rows(lines: Sequence[Line], total: Line, by: Sequence[str]) -> list[list[st
 def _remarks(total: Line) -> Iterator[str]:
     if total.unpriced:
         yield f"+ without {total.unpriced:,} attempts whose price is unknown"
+    if total.saved_usd:
+        yield f"{total.cached:,} answers came from the cache; they had cost {money_of(total.saved_usd, 4)} USD"
     if total.estimated_usd:
         yield f"~ of which {money_of(total.estimated_usd, 4)} USD are estimates: failed, dropped or open attempts"
 

@@ -13,32 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from backstay.codecs.error_body import Condition, condition_of, deciding, one_line, read_object, seconds_text, start_of
 from backstay.codecs.lenient import object_of, text_of, text_or_none
 from backstay.codecs.retry_after import retry_after, should_retry
-from backstay.errors import (
-    AllTargetsFailed,
-    AuthenticationFailed,
-    BadRequest,
-    BudgetExceeded,
-    CircuitOpen,
-    ConfigurationError,
-    ContextLengthExceeded,
-    DeadlineExceeded,
-    LimitReached,
-    LLMError,
-    NotFound,
-    Overloaded,
-    PermissionDenied,
-    QueueFull,
-    QuotaExhausted,
-    RateLimited,
-    ServerFault,
-    StatusError,
-    StatusTable,
-    TimedOut,
-)
-
-MAX_MESSAGE: Final = 2000
+from backstay.errors import ContextLengthExceeded, LLMError, Overloaded, QuotaExhausted, StatusError, StatusTable
 
 STATUSES: Final = {
     "invalid_request_error": 400,
@@ -63,13 +41,10 @@ _SPENT: Final = re.compile(
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> StatusError:
     """The typed error of an answer with status 400 or above; never raises. Header names are lower case."""
-    try:
-        decoded = msgspec.json.decode(body) if body.strip() else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        decoded = None
-    if not isinstance(decoded, dict):
-        decoded = {"error": {"message": body[:MAX_MESSAGE].decode("utf-8", "replace")}}
-    return _judge(status, headers, decoded, now)
+    wire = read_object(body)
+    if wire is None:
+        wire = {"error": {"message": start_of(body)}}
+    return _judge(status, headers, wire, now)
 
 
 def error_in_body(wire: dict[str, Any]) -> StatusError:
@@ -82,7 +57,7 @@ def _judge(status: int, headers: Mapping[str, str], wire: dict[str, Any], now: f
     inner = wire.get("error")
     error = object_of(inner)
     message = text_of(error.get("message")) or text_of(inner) or text_of(wire.get("message"))
-    message = " ".join(message.split())[:MAX_MESSAGE]
+    message = one_line(message)
     code = text_or_none(object_of(error.get("details")).get("error_code"))
     kind = text_or_none(error.get("type"))
     return _classify(status, kind, code, message)(
@@ -107,39 +82,39 @@ def _classify(status: int, kind: str | None, code: str | None, message: str) -> 
     return StatusTable.lookup(status)
 
 
-_OUTWARD: Final[tuple[tuple[type[LLMError], int, str], ...]] = (
-    (QuotaExhausted, 429, "rate_limit_error"),
-    (RateLimited, 429, "rate_limit_error"),
-    (AuthenticationFailed, 401, "authentication_error"),
-    (PermissionDenied, 403, "permission_error"),
-    (NotFound, 404, "not_found_error"),
-    (BadRequest, 400, "invalid_request_error"),
-    (Overloaded, 529, "overloaded_error"),
-    (ServerFault, 500, "api_error"),
-    (StatusError, 500, "api_error"),
-    (ConfigurationError, 400, "invalid_request_error"),
-    (TimedOut, 504, "timeout_error"),
-    (LimitReached, 429, "rate_limit_error"),
-    (BudgetExceeded, 402, "billing_error"),
-    (QueueFull, 529, "overloaded_error"),
-    (CircuitOpen, 529, "overloaded_error"),
-    (DeadlineExceeded, 504, "timeout_error"),
-    (LLMError, 502, "api_error"),
-)
-"""Class, status where the error has none of its own, the wire's type."""
+_OUTWARD: Final[dict[Condition, tuple[int, str]]] = {
+    "context_length": (400, "invalid_request_error"),
+    "content_filter": (400, "invalid_request_error"),
+    "bad_request": (400, "invalid_request_error"),
+    "authentication": (401, "authentication_error"),
+    "permission": (403, "permission_error"),
+    "not_found": (404, "not_found_error"),
+    "quota": (429, "rate_limit_error"),
+    "rate_limit": (429, "rate_limit_error"),
+    "overloaded": (529, "overloaded_error"),
+    "status": (500, "api_error"),
+    "configuration": (400, "invalid_request_error"),
+    "timed_out": (504, "timeout_error"),
+    "limit": (429, "rate_limit_error"),
+    "budget": (402, "billing_error"),
+    "queue_full": (529, "overloaded_error"),
+    "circuit_open": (529, "overloaded_error"),
+    "deadline": (504, "timeout_error"),
+    "other": (502, "api_error"),
+}
+"""The status where the error has none of its own, and the wire's type."""
 
 
 def write_error(error: LLMError) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body that tell a client of this dialect about `error`."""
-    if isinstance(error, AllTargetsFailed) and error.errors and isinstance(error.errors[-1], LLMError):
-        return write_error(error.errors[-1])
-    status, kind = next(row[1:] for row in _OUTWARD if isinstance(error, row[0]))
+    error = deciding(error)
+    status, kind = _OUTWARD[condition_of(error)]
     if isinstance(error, StatusError):
         status = error.status
         kind = next((name for name, usual in STATUSES.items() if usual == status), kind)
     request_id = error.request_id if isinstance(error, StatusError) else None
     headers = {"content-type": "application/json", "x-should-retry": "true" if error.retryable else "false"}
     if error.retry_after is not None:
-        headers["retry-after"] = f"{error.retry_after:.3f}".rstrip("0").rstrip(".")
+        headers["retry-after"] = seconds_text(error.retry_after)
     body = {"type": "error", "error": {"type": kind, "message": str(error)}, "request_id": request_id}
     return status, headers, msgspec.json.encode(body)

@@ -25,8 +25,18 @@ from backstay.codecs.anthropic_answer import ANSWER_KEYS, read_answer
 from backstay.codecs.anthropic_error import error_in_body
 from backstay.codecs.anthropic_part import read_block
 from backstay.codecs.anthropic_wire import DIALECT, read_stop_reason, read_usage
-from backstay.codecs.lenient import keep, object_of, objects_of, read_json, rest_of, text_of, text_or_none
-from backstay.codecs.sse import Frame, SSEParser
+from backstay.codecs.lenient import (
+    JSON_FAULTS,
+    decode_json,
+    keep,
+    object_of,
+    objects_of,
+    read_json,
+    rest_of,
+    text_of,
+    text_or_none,
+)
+from backstay.codecs.sse import SSEParser
 from backstay.errors import LLMError, ProtocolError, StreamInterrupted
 from backstay.event import (
     Event,
@@ -60,8 +70,6 @@ _DELTAS: Final = {
     "signature_delta": ("signature", "thinking", "signature"),
 }
 """By type of delta: its field, the type of block that it belongs to, the field of the block that it adds to."""
-
-_decode = msgspec.json.Decoder().decode
 
 
 class _Block:
@@ -165,13 +173,13 @@ class AnthropicDecoder:
             raise StreamInterrupted("the stream ended before message_stop")
         return events
 
-    def _read(self, frames: list[Frame]) -> list[Event]:
+    def _read(self, payloads: list[bytes]) -> list[Event]:
         events: list[Event] = []
         try:
-            for _, data in frames:
+            for data in payloads:
                 try:
-                    wire = _decode(data)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    wire = decode_json(data)
+                except JSON_FAULTS:
                     wire = {} if data == b"[DONE]" else read_json(data)
                 if self._is_done:
                     break

@@ -14,32 +14,23 @@ from typing import Final
 import msgspec
 
 from backstay.codecs.bedrock_wire import Wire
+from backstay.codecs.error_body import Condition, condition_of, deciding, one_line, read_object, seconds_text, start_of
 from backstay.codecs.lenient import text_of, text_or_none
 from backstay.codecs.retry_after import retry_after, should_retry
 from backstay.errors import (
-    AllTargetsFailed,
     AuthenticationFailed,
     BadRequest,
-    BudgetExceeded,
-    CircuitOpen,
-    ConfigurationError,
     ContextLengthExceeded,
-    DeadlineExceeded,
-    LimitReached,
     LLMError,
     NotFound,
     Overloaded,
     PermissionDenied,
-    QueueFull,
     QuotaExhausted,
     RateLimited,
     ServerFault,
     StatusError,
     StatusTable,
-    TimedOut,
 )
-
-MAX_MESSAGE: Final = 2000
 
 _TYPES: Final[dict[str, tuple[int, type[StatusError]]]] = {
     "ValidationException": (400, BadRequest),
@@ -73,11 +64,9 @@ _DAILY: Final = re.compile(r"per day|daily", re.IGNORECASE)
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> StatusError:
     """The typed error of an answer with status 400 or above; never raises. Header names are lower case."""
-    try:
-        decoded = msgspec.json.decode(body) if body.strip() else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        decoded = None
-    wire = decoded if isinstance(decoded, dict) else {"message": body[:MAX_MESSAGE].decode("utf-8", "replace")}
+    wire = read_object(body)
+    if wire is None:
+        wire = {"message": start_of(body)}
     kind = headers.get("x-amzn-errortype") or text_of(wire.get("__type"))
     return _judge(status, kind, headers, wire, now)
 
@@ -91,7 +80,7 @@ def error_in_stream(kind: str, payload: Wire) -> StatusError:
 def _judge(status: int, kind: str, headers: Mapping[str, str], wire: Wire, now: float | None) -> StatusError:
     kind = kind.partition(":")[0].rpartition("#")[2]
     message = text_of(wire.get("message")) or text_of(wire.get("Message")) or text_of(wire.get("originalMessage"))
-    message = " ".join(message.split())[:MAX_MESSAGE]
+    message = one_line(message)
     found = _TYPES.get(kind, (status, StatusTable.lookup(status)))[1]
     if issubclass(found, RateLimited) and _DAILY.search(message):
         found = QuotaExhausted
@@ -107,41 +96,41 @@ def _judge(status: int, kind: str, headers: Mapping[str, str], wire: Wire, now: 
     )
 
 
-_OUTWARD: Final[tuple[tuple[type[LLMError], int, str], ...]] = (
-    (RateLimited, 429, "ThrottlingException"),
-    (AuthenticationFailed, 403, "UnrecognizedClientException"),
-    (PermissionDenied, 403, "AccessDeniedException"),
-    (NotFound, 404, "ResourceNotFoundException"),
-    (BadRequest, 400, "ValidationException"),
-    (Overloaded, 503, "ServiceUnavailableException"),
-    (StatusError, 500, "InternalServerException"),
-    (ConfigurationError, 400, "ValidationException"),
-    (TimedOut, 408, "ModelTimeoutException"),
-    (LimitReached, 429, "ThrottlingException"),
-    (BudgetExceeded, 400, "ServiceQuotaExceededException"),
-    (QueueFull, 503, "ServiceUnavailableException"),
-    (CircuitOpen, 503, "ServiceUnavailableException"),
-    (DeadlineExceeded, 408, "ModelTimeoutException"),
-    (LLMError, 500, "InternalServerException"),
-)
-"""Class, status, type."""
+_OUTWARD: Final[dict[Condition, tuple[int, str]]] = {
+    "context_length": (400, "ValidationException"),
+    "content_filter": (400, "ValidationException"),
+    "bad_request": (400, "ValidationException"),
+    "authentication": (403, "UnrecognizedClientException"),
+    "permission": (403, "AccessDeniedException"),
+    "not_found": (404, "ResourceNotFoundException"),
+    "quota": (400, "ServiceQuotaExceededException"),
+    "rate_limit": (429, "ThrottlingException"),
+    "overloaded": (503, "ServiceUnavailableException"),
+    "status": (500, "InternalServerException"),
+    "configuration": (400, "ValidationException"),
+    "timed_out": (408, "ModelTimeoutException"),
+    "limit": (429, "ThrottlingException"),
+    "budget": (400, "ServiceQuotaExceededException"),
+    "queue_full": (503, "ServiceUnavailableException"),
+    "circuit_open": (503, "ServiceUnavailableException"),
+    "deadline": (408, "ModelTimeoutException"),
+    "other": (500, "InternalServerException"),
+}
+"""The status and the type."""
 
 
 def name_error(error: LLMError) -> tuple[int, str]:
     """The status and type by which a client of this dialect knows `error`."""
     if isinstance(error, StatusError) and _TYPES.get(error.code or "", (0, LLMError))[1] is type(error):
         return error.status, error.code or ""
-    if isinstance(error, QuotaExhausted):
-        return 400, "ServiceQuotaExceededException"
-    return next(row[1:] for row in _OUTWARD if isinstance(error, row[0]))
+    return _OUTWARD[condition_of(error)]
 
 
 def write_error(error: LLMError) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body that tell a client of this dialect about `error`."""
-    if isinstance(error, AllTargetsFailed) and error.errors and isinstance(error.errors[-1], LLMError):
-        return write_error(error.errors[-1])
+    error = deciding(error)
     status, kind = name_error(error)
     headers = {"content-type": "application/json", "x-amzn-errortype": kind}
     if error.retry_after is not None:
-        headers["retry-after"] = f"{error.retry_after:.3f}".rstrip("0").rstrip(".")
+        headers["retry-after"] = seconds_text(error.retry_after)
     return status, headers, msgspec.json.encode({"message": str(error)})

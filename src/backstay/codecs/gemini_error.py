@@ -13,32 +13,19 @@ from typing import Any, Final
 
 import msgspec
 
+from backstay.codecs.error_body import Condition, condition_of, deciding, one_line, read_object, seconds_text, start_of
 from backstay.codecs.gemini_wire import Wire, field
 from backstay.codecs.lenient import count_of, object_of, objects_of, text_of, text_or_none
 from backstay.codecs.retry_after import retry_after, should_retry
 from backstay.errors import (
-    AllTargetsFailed,
     AuthenticationFailed,
-    BadRequest,
-    BudgetExceeded,
-    CircuitOpen,
-    ConfigurationError,
     ContextLengthExceeded,
-    DeadlineExceeded,
-    LimitReached,
     LLMError,
-    NotFound,
     Overloaded,
-    PermissionDenied,
-    QueueFull,
     QuotaExhausted,
-    RateLimited,
     StatusError,
     StatusTable,
-    TimedOut,
 )
-
-MAX_MESSAGE: Final = 2000
 
 STATUSES: Final = {
     "INVALID_ARGUMENT": 400,
@@ -72,15 +59,10 @@ _BAD_KEY: Final = frozenset({"API_KEY_INVALID", "API_KEY_EXPIRED"})
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> StatusError:
     """The typed error of an answer with status 400 or above; never raises. Header names are lower case."""
-    try:
-        decoded = msgspec.json.decode(body) if body.strip() else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        decoded = None
-    if isinstance(decoded, list) and decoded:
-        decoded = decoded[0]
-    if not isinstance(decoded, dict):
-        decoded = {"error": {"message": body[:MAX_MESSAGE].decode("utf-8", "replace")}}
-    return _judge(status, headers, decoded, now)
+    wire = read_object(body)
+    if wire is None:
+        wire = {"error": {"message": start_of(body)}}
+    return _judge(status, headers, wire, now)
 
 
 def error_in_body(wire: Wire) -> StatusError:
@@ -93,7 +75,7 @@ def error_in_body(wire: Wire) -> StatusError:
 def _judge(status: int, headers: Mapping[str, str], wire: Wire, now: float | None) -> StatusError:
     error = object_of(wire.get("error"))
     message = text_of(error.get("message")) or text_of(wire.get("error")) or text_of(wire.get("message"))
-    message = " ".join(message.split())[:MAX_MESSAGE]
+    message = one_line(message)
     details = objects_of(error.get("details"))
     reasons = {text_of(item.get("reason")) for item in details} - {""}
     kind = _classify(status, error, reasons, _is_daily(details), message)
@@ -125,37 +107,39 @@ def _is_daily(details: list[Wire]) -> bool:
     return any("PerDay" in text_of(field(item, "quotaId")) for item in violations)
 
 
-_OUTWARD: Final[tuple[tuple[type[LLMError], int, str], ...]] = (
-    (RateLimited, 429, "RESOURCE_EXHAUSTED"),
-    (AuthenticationFailed, 401, "UNAUTHENTICATED"),
-    (PermissionDenied, 403, "PERMISSION_DENIED"),
-    (NotFound, 404, "NOT_FOUND"),
-    (BadRequest, 400, "INVALID_ARGUMENT"),
-    (Overloaded, 503, "UNAVAILABLE"),
-    (StatusError, 500, "INTERNAL"),
-    (ConfigurationError, 400, "INVALID_ARGUMENT"),
-    (TimedOut, 504, "DEADLINE_EXCEEDED"),
-    (LimitReached, 429, "RESOURCE_EXHAUSTED"),
-    (BudgetExceeded, 429, "RESOURCE_EXHAUSTED"),
-    (QueueFull, 503, "UNAVAILABLE"),
-    (CircuitOpen, 503, "UNAVAILABLE"),
-    (DeadlineExceeded, 504, "DEADLINE_EXCEEDED"),
-    (LLMError, 500, "INTERNAL"),
-)
-"""Class, status where the error has none of its own, google.rpc.Code."""
+_OUTWARD: Final[dict[Condition, tuple[int, str]]] = {
+    "context_length": (400, "INVALID_ARGUMENT"),
+    "content_filter": (400, "INVALID_ARGUMENT"),
+    "bad_request": (400, "INVALID_ARGUMENT"),
+    "authentication": (401, "UNAUTHENTICATED"),
+    "permission": (403, "PERMISSION_DENIED"),
+    "not_found": (404, "NOT_FOUND"),
+    "quota": (429, "RESOURCE_EXHAUSTED"),
+    "rate_limit": (429, "RESOURCE_EXHAUSTED"),
+    "overloaded": (503, "UNAVAILABLE"),
+    "status": (500, "INTERNAL"),
+    "configuration": (400, "INVALID_ARGUMENT"),
+    "timed_out": (504, "DEADLINE_EXCEEDED"),
+    "limit": (429, "RESOURCE_EXHAUSTED"),
+    "budget": (429, "RESOURCE_EXHAUSTED"),
+    "queue_full": (503, "UNAVAILABLE"),
+    "circuit_open": (503, "UNAVAILABLE"),
+    "deadline": (504, "DEADLINE_EXCEEDED"),
+    "other": (500, "INTERNAL"),
+}
+"""The status where the error has none of its own, and the google.rpc.Code."""
 
 
 def write_error(error: LLMError) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body that tell a client of this dialect about `error`."""
-    if isinstance(error, AllTargetsFailed) and error.errors and isinstance(error.errors[-1], LLMError):
-        return write_error(error.errors[-1])
-    status, code = next(row[1:] for row in _OUTWARD if isinstance(error, row[0]))
+    error = deciding(error)
+    status, code = _OUTWARD[condition_of(error)]
     if isinstance(error, StatusError):
         status = error.status
     wire: dict[str, Any] = {"code": status, "message": str(error), "status": code}
     headers = {"content-type": "application/json"}
     if error.retry_after is not None:
-        seconds = f"{error.retry_after:.3f}".rstrip("0").rstrip(".")
+        seconds = seconds_text(error.retry_after)
         headers["retry-after"] = seconds
         wire["details"] = [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": f"{seconds}s"}]
     return status, headers, msgspec.json.encode({"error": wire})

@@ -13,14 +13,21 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-import msgspec
-
 from backstay.codecs.gemini_answer import created_at, extra_of, finish_of, first_candidate, read_logprobs, reason_of
 from backstay.codecs.gemini_error import error_in_body
 from backstay.codecs.gemini_part import read_call, read_part
 from backstay.codecs.gemini_wire import DIALECT, Wire, field, items, read_usage
-from backstay.codecs.lenient import keep, object_of, objects_of, read_json, text_of, text_or_none
-from backstay.codecs.sse import Frame, SSEParser
+from backstay.codecs.lenient import (
+    JSON_FAULTS,
+    decode_json,
+    keep,
+    object_of,
+    objects_of,
+    read_json,
+    text_of,
+    text_or_none,
+)
+from backstay.codecs.sse import SSEParser
 from backstay.errors import LLMError, ProtocolError, StreamInterrupted
 from backstay.event import Event, Finished, LogprobsDelta, PartDone, ReasoningDelta, Started, TextDelta, UsageReport
 from backstay.types import Reasoning, Text, ToolCall
@@ -34,7 +41,6 @@ _PLAIN_TOP: Final = frozenset({"candidates", "usageMetadata", "modelVersion", "r
 
 _STEP: Final = re.compile(r"\.?([A-Za-z_$][\w$-]*)|\[(\d+)\]|\['([^']*)'\]")
 _MAX_ITEMS: Final = 10_000
-_decode = msgspec.json.Decoder().decode
 
 
 class GeminiDecoder:
@@ -104,13 +110,13 @@ class GeminiDecoder:
         events.append(Finished(reason, self._raw, None, keep(DIALECT, self._extra)))
         return events
 
-    def _read(self, frames: list[Frame]) -> list[Event]:
+    def _read(self, payloads: list[bytes]) -> list[Event]:
         events: list[Event] = []
         try:
-            for _, data in frames:
+            for data in payloads:
                 try:
-                    wire = _decode(data)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+                    wire = decode_json(data)
+                except JSON_FAULTS:
                     if data == b"[DONE]":
                         continue
                     wire = read_json(data)
@@ -153,15 +159,15 @@ class GeminiDecoder:
 
     def _on_plain(self, wire: Wire, events: list[Event]) -> bool:
         """The fast path: one more text, in an object of the same fields as an ordinary one before it."""
-        candidates = wire.get("candidates") if self._kind is Text else None
-        if type(candidates) is not list or len(candidates) != 1 or type(candidate := candidates[0]) is not dict:
+        try:
+            (candidate,) = wire["candidates"]
+            (part,) = candidate["content"]["parts"]
+            text = part["text"]
+        except (KeyError, TypeError, ValueError):  # of another kind, or absent: nothing but an object has fields
             return False
-        if tuple(candidate) != self._candidate_keys or type(content := candidate.get("content")) is not dict:
+        if self._kind is not Text or tuple(candidate) != self._candidate_keys or len(part) != 1:
             return False
-        parts = content.get("parts")
-        if type(parts) is not list or len(parts) != 1 or type(part := parts[0]) is not dict or len(part) != 1:
-            return False
-        text, usage = part.get("text"), wire.get("usageMetadata")
+        usage = wire.get("usageMetadata")
         if type(text) is not str or not text or (usage is not None and not (self._has_usage and type(usage) is dict)):
             return False
         if usage:

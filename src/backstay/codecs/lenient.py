@@ -14,7 +14,12 @@ import msgspec
 
 from backstay.errors import ProtocolError
 
-_decode = msgspec.json.Decoder().decode
+decode_json: Final = msgspec.json.Decoder().decode
+"""Strict; for a hot loop that falls back on `read_json` when one of JSON_FAULTS is raised."""
+
+JSON_FAULTS: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding text that is no JSON, no UTF-8, or nested too deep raises."""
+
 _LONE_SURROGATE: Final = re.compile(
     rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F].."
 )
@@ -29,16 +34,16 @@ def read_json(data: bytes) -> Any:
     pair, which stands for a character cut in two by a token boundary and becomes U+FFFD.
     """
     try:
-        return _decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as fault:
+        return decode_json(data)
+    except JSON_FAULTS as fault:
         return _read_forgiving(data, fault)
 
 
 def _read_forgiving(data: bytes, fault: Exception) -> Any:
     text = _LONE_SURROGATE.sub(rb"\\ufffd", data)
     try:
-        return _decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return decode_json(text)
+    except JSON_FAULTS:
         pass
     if b"NaN" in text or b"Infinity" in text:
         try:

@@ -21,6 +21,8 @@ class LineParser:
     def feed(self, data: bytes) -> list[bytes]:
         """The lines that `data` completes, without their ends. Raises ProtocolError for one longer than `max_bytes`."""
         end = data.rfind(b"\n")
+        if not self._tail and 0 < end == len(data) - 1 == data.find(b"\n") and not data.isspace():
+            return [data[:-1]]  # a line in a read of its own: how most tokens arrive
         if end < 0:
             self._tail += data
             if len(self._tail) > self._max_bytes:

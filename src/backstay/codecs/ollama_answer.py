@@ -46,6 +46,8 @@ from backstay.types import AnyPart, FinishReason, Refusal, Request, Response, Te
 _KNOWN: Final = frozenset(
     {"model", "created_at", "message", "done", "done_reason", "prompt_eval_count", "eval_count", "logprobs"}
 )
+_PLAIN: Final = frozenset({"model", "created_at", "message", "done"})
+_PLAIN_MESSAGE: Final = frozenset({"role", "content"})
 _REASONS: Final[dict[str, FinishReason]] = {"stop": "stop", "length": "length"}
 
 
@@ -104,6 +106,9 @@ class OllamaDecoder:
 
     def take(self, answer: Any, events: list[Event]) -> None:
         """One line's object."""
+        if type(answer) is dict and (text := self._plain_text(answer)):
+            events.append(TextDelta(text, self._slots["content"]))
+            return
         error = error_in_body(answer)
         if error is not None:
             raise error
@@ -120,6 +125,14 @@ class OllamaDecoder:
             events.append(LogprobsDelta(tokens))
         if answer.get("done") is True:
             self._end(answer, events)
+
+    def _plain_text(self, answer: Wire) -> str:
+        """The fast path: the text of a line that says nothing else, once there was a text before; else ""."""
+        if answer.keys() != _PLAIN or answer["done"] is not False or self._is_done or "content" not in self._slots:
+            return ""
+        message = answer["message"]
+        text = message["content"] if type(message) is dict and message.keys() == _PLAIN_MESSAGE else ""
+        return text if type(text) is str else ""
 
     def _take_message(self, message: Wire, events: list[Event]) -> None:
         if thinking := text_of(message.get("thinking")):

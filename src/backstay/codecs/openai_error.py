@@ -15,32 +15,22 @@ from typing import Any, Final
 
 import msgspec
 
+from backstay.codecs.error_body import MAX_MESSAGE, Condition, condition_of, deciding, read_body, seconds_text
 from backstay.codecs.lenient import count_of, object_of, objects_of, text_of
 from backstay.codecs.retry_after import retry_after, should_retry
 from backstay.errors import (
-    AllTargetsFailed,
     AuthenticationFailed,
-    BadRequest,
-    BudgetExceeded,
-    CircuitOpen,
-    ConfigurationError,
     ContentFiltered,
     ContextLengthExceeded,
-    DeadlineExceeded,
-    LimitReached,
     LLMError,
     NotFound,
     Overloaded,
-    PermissionDenied,
-    QueueFull,
     QuotaExhausted,
     RateLimited,
     StatusError,
     StatusTable,
-    TimedOut,
 )
 
-MAX_MESSAGE: Final = 2000
 _REQUEST_IDS: Final = (
     "x-request-id",
     "request-id",
@@ -139,10 +129,7 @@ class _Facts(msgspec.Struct):
 
 def read_error(status: int, headers: Mapping[str, str], body: bytes, *, now: float | None = None) -> StatusError:
     """The typed error of an HTTP answer; never raises. Header names are lower case."""
-    try:
-        decoded = msgspec.json.decode(body) if body.strip() else None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        decoded = None
+    decoded = read_body(body)
     if decoded is None or isinstance(decoded, str):
         facts = _Facts(message=_plain_message(decoded or body.decode("utf-8", "replace")))
     else:
@@ -271,40 +258,39 @@ def _fits(kind: type[StatusError], status: int) -> bool:
     return status == 429
 
 
-_OUTWARD: Final[tuple[tuple[type[LLMError], int, str, str | None], ...]] = (
-    (ContextLengthExceeded, 400, "invalid_request_error", "context_length_exceeded"),
-    (ContentFiltered, 400, "invalid_request_error", "content_filter"),
-    (BadRequest, 400, "invalid_request_error", None),
-    (AuthenticationFailed, 401, "invalid_request_error", "invalid_api_key"),
-    (PermissionDenied, 403, "permission_error", None),
-    (NotFound, 404, "invalid_request_error", "model_not_found"),
-    (QuotaExhausted, 429, "insufficient_quota", "insufficient_quota"),
-    (RateLimited, 429, "requests", "rate_limit_exceeded"),
-    (Overloaded, 503, "overloaded_error", "overloaded"),
-    (StatusError, 500, "server_error", None),
-    (ConfigurationError, 400, "invalid_request_error", None),
-    (TimedOut, 504, "timeout_error", "timeout"),
-    (LimitReached, 429, "requests", "rate_limit_exceeded"),
-    (BudgetExceeded, 429, "insufficient_quota", "insufficient_quota"),
-    (QueueFull, 503, "overloaded_error", "queue_full"),
-    (CircuitOpen, 503, "overloaded_error", "circuit_open"),
-    (DeadlineExceeded, 504, "timeout_error", "deadline_exceeded"),
-    (LLMError, 502, "server_error", None),
-)
-"""Class, status where the error has none of its own, the wire's type, the wire's code."""
+_OUTWARD: Final[dict[Condition, tuple[int, str, str | None]]] = {
+    "context_length": (400, "invalid_request_error", "context_length_exceeded"),
+    "content_filter": (400, "invalid_request_error", "content_filter"),
+    "bad_request": (400, "invalid_request_error", None),
+    "authentication": (401, "invalid_request_error", "invalid_api_key"),
+    "permission": (403, "permission_error", None),
+    "not_found": (404, "invalid_request_error", "model_not_found"),
+    "quota": (429, "insufficient_quota", "insufficient_quota"),
+    "rate_limit": (429, "requests", "rate_limit_exceeded"),
+    "overloaded": (503, "overloaded_error", "overloaded"),
+    "status": (500, "server_error", None),
+    "configuration": (400, "invalid_request_error", None),
+    "timed_out": (504, "timeout_error", "timeout"),
+    "limit": (429, "requests", "rate_limit_exceeded"),
+    "budget": (429, "insufficient_quota", "insufficient_quota"),
+    "queue_full": (503, "overloaded_error", "queue_full"),
+    "circuit_open": (503, "overloaded_error", "circuit_open"),
+    "deadline": (504, "timeout_error", "deadline_exceeded"),
+    "other": (502, "server_error", None),
+}
+"""The status where the error has none of its own, the wire's type, the wire's code."""
 
 
 def write_error(error: LLMError) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body that tell a client of this dialect about `error`."""
-    if isinstance(error, AllTargetsFailed) and error.errors and isinstance(error.errors[-1], LLMError):
-        return write_error(error.errors[-1])
-    status, kind, code = next(row[1:] for row in _OUTWARD if isinstance(error, row[0]))
+    error = deciding(error)
+    status, kind, code = _OUTWARD[condition_of(error)]
     if isinstance(error, StatusError):
         status, code = error.status, error.code or code
     body = {"error": {"message": str(error), "type": kind, "param": None, "code": code}}
     headers = {"content-type": "application/json"}
     if error.retry_after is not None:
-        headers["retry-after"] = f"{error.retry_after:.3f}".rstrip("0").rstrip(".")
+        headers["retry-after"] = seconds_text(error.retry_after)
     if error.retryable != StatusTable.lookup(status).retryable:
         headers["x-should-retry"] = "true" if error.retryable else "false"
     return status, headers, msgspec.json.encode(body)

@@ -9,14 +9,26 @@ call is known by its index; where a server leaves indices out, or gives parallel
 opens a new call.
 
 Dicts and no typed structs: a chunk is small, its fields vary with the server, and unknown ones are to be kept. The text delta
-of an ordinary chunk takes a fast path (`_on_plain_chunk`).
+of an ordinary chunk takes a fast path (`_plain_text`), and one that repeats the chunk before it but for its text a faster one
+(`Steady`).
 """
 
 from __future__ import annotations
 
 from typing import Any, Final
 
-from backstay.codecs.lenient import count_of, keep, object_of, objects_of, read_json, rest_of, text_of, text_or_none
+from backstay.codecs.lenient import (
+    JSON_FAULTS,
+    count_of,
+    decode_json,
+    keep,
+    object_of,
+    objects_of,
+    read_json,
+    rest_of,
+    text_of,
+    text_or_none,
+)
 from backstay.codecs.openai_answer import (
     CHOICE_FIELDS,
     TOP_FIELDS,
@@ -33,6 +45,7 @@ from backstay.codecs.openai_part import DIALECT, Wire, read_part, read_thinking
 from backstay.codecs.openai_slot import AudioSlot, CallSlot, DetailSlot
 from backstay.codecs.openai_turn import TURN_FIELDS, read_detail
 from backstay.codecs.sse import SSEParser
+from backstay.codecs.steady import Steady
 from backstay.errors import LLMError, ProtocolError, StreamInterrupted
 from backstay.event import (
     Event,
@@ -75,6 +88,7 @@ class ChatDecoder:
         "_sequence",
         "_slots",
         "_started",
+        "_steady",
         "_text_slot",
         "_thought_slot",
     )
@@ -90,6 +104,7 @@ class ChatDecoder:
         self._choice_keys: tuple[str, ...] = ()
         self._details: dict[tuple[str, int | None, str | None], DetailSlot] = {}
         self._audio: AudioSlot | None = None
+        self._steady = Steady("choices", 0, "delta", "content")
         self._extra: dict[str, Any] = {}
         self._raw_reason: str | None = None
         self._reason: FinishReason | None = None
@@ -102,7 +117,7 @@ class ChatDecoder:
         events: list[Event] = []
         if self._error is None:
             try:
-                for _, payload in self._parser.feed(data):
+                for payload in self._parser.feed(data):
                     self._on_frame(payload, events)
             except LLMError as error:
                 self._error = error
@@ -130,7 +145,7 @@ class ChatDecoder:
     def _take_rest(self, events: list[Event]) -> None:
         """A last frame without its blank line: taken if it can be read, else the stream was cut inside it."""
         try:
-            for _, payload in self._parser.finish():
+            for payload in self._parser.finish():
                 self._on_frame(payload, events)
         except ProtocolError as error:
             self._error = StreamInterrupted(f"the stream ended inside an event: {error}")
@@ -140,32 +155,40 @@ class ChatDecoder:
     def _on_frame(self, payload: bytes, events: list[Event]) -> None:
         if self._is_done:
             return
-        if payload == b"[DONE]":
-            self._end(events)
-        elif payload and not payload.isspace():
+        if text := self._steady.read(payload):
+            events.append(TextDelta(text, self._text_slot))
+            return
+        try:
+            chunk = decode_json(payload)
+        except JSON_FAULTS:
+            if payload == b"[DONE]":
+                self._end(events)
+                return
+            if not payload or payload.isspace():
+                return
             chunk = read_json(payload)
-            if type(chunk) is not dict:
-                raise ProtocolError(f"a chunk is no object but a {type(chunk).__name__}")
-            if self._keys is None or not self._on_plain_chunk(chunk, events):
-                self._on_chunk(chunk, events)
+        if type(chunk) is not dict:
+            raise ProtocolError(f"a chunk is no object but a {type(chunk).__name__}")
+        if tuple(chunk) == self._keys and (text := self._plain_text(chunk)):
+            events.append(TextDelta(text, self._text_slot))
+            self._steady.learn(payload, text)
+        else:
+            self._steady.forget()
+            self._on_chunk(chunk, events)
 
-    def _on_plain_chunk(self, chunk: Wire, events: list[Event]) -> bool:
-        """The fast path: one more text delta, in a chunk of the same fields as an ordinary one before it."""
-        if tuple(chunk) != self._keys or chunk.get("usage") is not None:
-            return False
-        choices = chunk["choices"]
-        if type(choices) is not list or len(choices) != 1 or type(choice := choices[0]) is not dict:
-            return False
-        if tuple(choice) != self._choice_keys or choice["finish_reason"] is not None or choice.get("logprobs"):
-            return False
-        delta = choice["delta"]
-        if type(delta) is not dict or len(delta) != 1 or choice.get("index"):
-            return False
-        text = delta.get("content")
-        if type(text) is not str or not text or self._text_slot < 0:
-            return False
-        events.append(TextDelta(text, self._text_slot))
-        return True
+    def _plain_text(self, chunk: Wire) -> str:
+        """The fast path: the text of a chunk that says nothing else, of the same fields as an ordinary one before it; else ""."""
+        try:
+            (choice,) = chunk["choices"]
+            delta = choice["delta"]
+            text = delta["content"]
+        except (KeyError, TypeError, ValueError):  # of another kind, or absent: nothing but an object has fields
+            return ""
+        if tuple(choice) != self._choice_keys or len(delta) != 1 or type(text) is not str or self._text_slot < 0:
+            return ""
+        if choice["finish_reason"] is not None or choice.get("logprobs") or choice.get("index"):
+            return ""
+        return text if chunk.get("usage") is None else ""
 
     def _learn(self, chunk: Wire, choice: Wire, rest: Wire) -> None:
         """Remember the fields of an ordinary chunk: no unknown field that could grow, nothing that needs another look."""

@@ -11,7 +11,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from backstay.codecs.lenient import moment_of, object_of, objects_of, read_json, text_of, text_or_none
+from backstay.codecs.lenient import (
+    JSON_FAULTS,
+    decode_json,
+    moment_of,
+    object_of,
+    objects_of,
+    read_json,
+    text_of,
+    text_or_none,
+)
 from backstay.codecs.openai_answer import read_logprobs
 from backstay.codecs.openai_error import error_in_body
 from backstay.codecs.openai_outcome import read_usage
@@ -104,7 +113,7 @@ class ResponsesDecoder:
         events: list[Event] = []
         if self._error is None:
             try:
-                for _, payload in self._parser.feed(data):
+                for payload in self._parser.feed(data):
                     self._on_frame(payload, events)
             except LLMError as error:
                 self._error = error
@@ -124,7 +133,7 @@ class ResponsesDecoder:
                 raise StreamInterrupted(f"the body is JSON that was cut: {error}") from error
             return unfold(read_decoded(body))
         try:
-            for _, payload in self._parser.finish():
+            for payload in self._parser.finish():
                 self._on_frame(payload, events)
         except ProtocolError as error:
             raise StreamInterrupted(f"the stream ended inside an event: {error}") from error
@@ -133,16 +142,25 @@ class ResponsesDecoder:
         return events
 
     def _on_frame(self, payload: bytes, events: list[Event]) -> None:
-        if self._is_done or payload == b"[DONE]" or not payload or payload.isspace():
+        if self._is_done:
             return
-        event = read_json(payload)
-        if not isinstance(event, dict):
+        try:
+            event = decode_json(payload)
+        except JSON_FAULTS:
+            if payload == b"[DONE]" or not payload or payload.isspace():
+                return
+            event = read_json(payload)
+        if type(event) is not dict:
             raise ProtocolError(f"an event is no object but a {type(event).__name__}")
-        kind = text_of(event.get("type"))
-        handler = self._handlers.get(kind)
+        kind = event.get("type")
+        handler = self._handlers.get(kind) if type(kind) is str else None
         if handler is not None:
             handler(event, events)
-        elif kind not in _QUIET:
+        else:
+            self._on_other(text_of(kind), event, events)
+
+    def _on_other(self, kind: str, event: Wire, events: list[Event]) -> None:
+        if kind not in _QUIET:
             error = error_in_body(event)
             if error is not None:
                 raise error
@@ -171,7 +189,11 @@ class ResponsesDecoder:
         return self._slot(event, index if isinstance(index, int) else 0)
 
     def _grow(self, slot: int, text: str) -> None:
-        self._built.setdefault(slot, []).append(text)
+        pieces = self._built.get(slot)
+        if pieces is None:
+            self._built[slot] = [text]
+        else:
+            pieces.append(text)
 
     def _on_created(self, event: Wire, events: list[Event]) -> None:
         if not self._started:
@@ -181,9 +203,11 @@ class ResponsesDecoder:
             events.append(Started(text_or_none(answer.get("id")), model, created))
 
     def _on_text(self, event: Wire, events: list[Event]) -> None:
-        text = text_of(event.get("delta"))
-        slot = self._content_slot(event)
-        if text:
+        text, item, content = event.get("delta"), event.get("output_index"), event.get("content_index")
+        slot = self._slots.get((item, content)) if type(item) is int and type(content) is int else None
+        if slot is None:
+            slot = self._content_slot(event)
+        if text and type(text) is str:
             self._grow(slot, text)
             events.append(TextDelta(text, slot))
         tokens = read_logprobs({"content": event.get("logprobs")}) if event.get("logprobs") else ()

@@ -17,8 +17,9 @@ from typing import Any
 import msgspec
 
 from backstay.codecs.registry import ProviderRow, providers
-from backstay.codecs.sigv4 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, AWSCredentials
+from backstay.codecs.sigv4 import ACCESS_KEY_ID, SECRET_ACCESS_KEY, AWSCredentials
 from backstay.config import file
+from backstay.config.aws import find_credentials
 from backstay.config.entry import Arguments
 from backstay.config.environment import Environment
 from backstay.config.file import Source
@@ -58,27 +59,21 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             return None
         ways = [f"export {variable}=..." for variable in row.key_env]
         if row.auth == "sigv4":
-            ways.append(f"export {ACCESS_KEY_ID}=... {SECRET_ACCESS_KEY}=...")
+            ways.append(f"export {ACCESS_KEY_ID}=... {SECRET_ACCESS_KEY}=... or AWS_PROFILE=...")
         raise ConfigurationError(f"{name} has no key. Remedy: {' or '.join(ways)} or set providers.{name}.key")
 
     def credentials(self, name: str) -> AWSCredentials | None:
         """The AWS credentials that sign a provider's requests; None where it takes none, has a key, or there are none.
 
-        Raises ConfigurationError where one half is missing.
+        They come from the environment or the profile files (`aws.py`). Raises ConfigurationError where they are broken.
         """
-        row, get = self._row(name), self.environment.get
+        row = self._row(name)
         if row is None or row.auth != "sigv4" or self.provider(name).key is not None:
             return None
-        halves = {variable for variable in (ACCESS_KEY_ID, SECRET_ACCESS_KEY) if get(variable)}
-        if not halves:
-            return None
-        if missing := {ACCESS_KEY_ID, SECRET_ACCESS_KEY} - halves:
-            raise ConfigurationError(f"{name}: {missing.pop()} is not set, and {halves.pop()} is. Remedy: export both")
-        return AWSCredentials(
-            access_key_id=get(ACCESS_KEY_ID) or "",
-            secret_access_key=resolve(f"env:{SECRET_ACCESS_KEY}", self.environment),
-            session_token=resolve(f"env:{SESSION_TOKEN}", self.environment) if get(SESSION_TOKEN) else None,
-        )
+        try:
+            return find_credentials(self.environment)
+        except ConfigurationError as error:
+            raise ConfigurationError(*(f"{name}: {fault}" for fault in error.faults)) from None
 
     def _row(self, name: str) -> ProviderRow | None:
         return next((row for row in self.rows if row.name == name), None)

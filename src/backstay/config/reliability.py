@@ -6,7 +6,7 @@ wrong is said by that policy, when the client is made.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -143,7 +143,9 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
         "memory"
     )
     ttl: Annotated[Seconds, Meta(description="Seconds for which an answer is fresh.")] = 300.0
-    entries: Annotated[Count, Meta(description="Answers that are kept; the least recently used goes first.")] = 1_000
+    max_entries: Annotated[Count, Meta(description="Answers that are kept; the least recently used goes first.")] = (
+        1_000
+    )
     max_bytes: Annotated[Count, Meta(description="Bytes that they may take together.")] = 64 * 2**20
     stale_if_error: Annotated[
         Annotated[float, Meta(ge=0)],
@@ -163,6 +165,18 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True):
     ] = None
 
 
+class SemanticCache(msgspec.Struct, frozen=True, kw_only=True):
+    """`[semantic_cache]`: a question that means the same as an earlier one gets its answer."""
+
+    model: Annotated[
+        str | None,
+        Meta(description="The embedding model, as `provider:model`.", extra={"kind": "model", "absent": "off"}),
+    ] = None
+    threshold: Annotated[Annotated[float, Meta(ge=0.5, le=1)], Meta(description="The least cosine.")] = 0.95
+    ttl: Annotated[Seconds, Meta(description="Seconds for which an answer stands.")] = 300.0
+    max_entries: Annotated[Annotated[int, Meta(ge=1, le=50_000)], Meta(description="Questions that are kept.")] = 5_000
+
+
 class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     """`[hedge]`: a second request where the first is slow to begin; both are paid for."""
 
@@ -179,6 +193,55 @@ class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     )
     share: Annotated[Share, Meta(description="The share of calls that may be hedged.")] = 0.05
     burst: Annotated[Count, Meta(description="Hedges that may come at once.")] = 5
+
+
+Action: TypeAlias = Literal["next", "larger", "cheaper", "other_key", "stop"]
+
+
+class Failover(msgspec.Struct, frozen=True, kw_only=True):
+    """`[failover]`: which targets are asked where the first one cannot answer, in their order."""
+
+    targets: Annotated[
+        tuple[str, ...],
+        Meta(description="`provider:model` or `group:NAME`, in order; `offline:rules` at the end always answers."),
+    ] = ()
+    degraded: Annotated[
+        tuple[str, ...], Meta(description="Those of them whose answers count as less than what was asked for.")
+    ] = ()
+    rules: Annotated[
+        dict[str, Annotated[Action, Meta(description="What follows from this kind of failure.")]],
+        Meta(extra={"kind": "name"}),
+    ] = {}
+    share: Annotated[
+        Annotated[float, Meta(gt=0, le=1)],
+        Meta(description="The part of the time left that a target may use while others wait behind it."),
+    ] = 0.5
+    cheaper_at: Annotated[
+        Annotated[float, Meta(gt=0, le=1)],
+        Meta(description="The share of a budget from which the cheapest target is asked first."),
+    ] = 0.9
+    unhealthy_after: Annotated[Count, Meta(description="Failures in a row that make a target unhealthy.")] = 3
+    healthy_after: Annotated[Count, Meta(description="Successes in a row that make it healthy again.")] = 2
+    degraded_after: Annotated[
+        Count, Meta(description="Calls in a row without a model's answer that degrade the client.")
+    ] = 3
+    probe_every: Annotated[Seconds, Meta(description="Seconds between tries of an unhealthy target.")] = 30.0
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """`[groups.NAME]`: equal targets, asked as `group:NAME`; the load is spread over them."""
+
+    members: Annotated[
+        dict[str, Annotated[float, Meta(gt=0, description="The weight of this `provider:model`.")]],
+        Meta(extra={"kind": "model"}),
+    ] = {}
+    strategy: Annotated[Literal["least_loaded", "latency", "weighted"], Meta(description="How a member is chosen.")] = (
+        "least_loaded"
+    )
+    sticky: Annotated[
+        Literal["none", "session", "user"],
+        Meta(description="Whose calls go to one member: those of `tags.session`, or those of a user."),
+    ] = "none"
 
 
 class Tiers(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,15 +32,30 @@ class Saved(msgspec.Struct, frozen=True, kw_only=True):
     backup: Path | None = None
 
 
-def save(config: Config, path: str | Path) -> Saved:
+class Disk:
+    """The two calls that a durable file rests on, as a seam: a disk of a test's own can fail, or note their order."""
+
+    def sync(self, descriptor: int) -> None:
+        """Bring what was written to `descriptor` to the disk."""
+        os.fsync(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        """Give `source` the name `target`, in one step."""
+        os.replace(source, target)
+
+
+DISK = Disk()
+
+
+def save(config: Config, path: str | Path, *, disk: Disk = DISK) -> Saved:
     """Write `config` to `path`. Raises ConfigurationError for settings that `load` would refuse, before anything is written."""
     faults = config_faults(config)
     if faults:
         del config  # a traceback with locals must not show what was refused
         raise ConfigurationError(*faults)
     target = Path(path).expanduser().resolve()
-    backup = _back_up(target)
-    _write(target, render(config).encode())
+    backup = _back_up(target, disk)
+    _write(target, render(config).encode(), disk)
     return Saved(path=target, backup=backup)
 
 
@@ -88,6 +103,8 @@ def _toml(value: Any) -> str:
         return '"none"'
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
     return _text(value) if isinstance(value, str) else repr(value)
 
 
@@ -96,7 +113,7 @@ def _text(text: str) -> str:
     return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
 
 
-def _back_up(target: Path) -> Path | None:
+def _back_up(target: Path, disk: Disk) -> Path | None:
     try:
         former = target.read_bytes()
     except FileNotFoundError:
@@ -105,7 +122,7 @@ def _back_up(target: Path) -> Path | None:
     if own != former and b"#" not in own:
         return None
     backup = next(path for path in _backup_names(target) if not path.exists())
-    _write(backup, former)
+    _write(backup, former, disk)
     return backup
 
 
@@ -113,7 +130,7 @@ def _backup_names(target: Path) -> list[Path]:
     return [target.with_name(f"{target.name}.bak{number or ''}") for number in range(1000)]
 
 
-def _write(target: Path, data: bytes) -> None:
+def _write(target: Path, data: bytes, disk: Disk) -> None:
     """Replace `target` by `data`, all or nothing. The temporary file's mode is 0600 from its first byte."""
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
@@ -121,20 +138,20 @@ def _write(target: Path, data: bytes) -> None:
         with os.fdopen(descriptor, "wb") as out:
             out.write(data)
             out.flush()
-            os.fsync(out.fileno())
-        os.replace(temporary, target)
+            disk.sync(out.fileno())
+        disk.replace(Path(temporary), target)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
-    _sync_folder(target.parent)
+    _sync_folder(target.parent, disk)
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: Path, disk: Disk) -> None:
     """Make the rename durable, where folders can be opened at all."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        disk.sync(descriptor)
     finally:
         os.close(descriptor)

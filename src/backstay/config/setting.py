@@ -17,7 +17,19 @@ from msgspec import Meta
 
 from backstay.config.range import Count, Seconds, Share
 from backstay.config.reference import is_reference
-from backstay.config.reliability import Breaker, Budget, Cache, Hedge, Limits, Queue, Quota, Tiers
+from backstay.config.reliability import (
+    Breaker,
+    Budget,
+    Cache,
+    Failover,
+    Group,
+    Hedge,
+    Limits,
+    Queue,
+    Quota,
+    SemanticCache,
+    Tiers,
+)
 
 Fault: TypeAlias = tuple[str, str]
 """The setting that is wrong, named within its section, and what is wrong with it."""
@@ -196,7 +208,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     quotas: Annotated[dict[str, Quota], Meta(extra={"kind": "name"})] = {}
     queue: Queue = Queue()
     breaker: Breaker = Breaker()
+    failover: Failover = Failover()
+    groups: Annotated[dict[str, Group], Meta(extra={"kind": "name"})] = {}
     cache: Cache = Cache()
+    semantic_cache: SemanticCache = SemanticCache()
     hedge: Hedge = Hedge()
     tiers: Tiers = Tiers()
     ledger: Ledger = Ledger()

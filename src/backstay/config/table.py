@@ -39,6 +39,9 @@ def _name(setting: Setting) -> str:
         .replace("providers.*", "providers.NAME")
         .replace("headers.*", "headers.HEADER")
         .replace("quotas.*", "quotas.NAME")
+        .replace("groups.*", "groups.NAME")
+        .replace("members.*", "members.TARGET")
+        .replace("rules.*", "rules.CONDITION")
     )
 
 

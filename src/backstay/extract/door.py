@@ -24,7 +24,7 @@ from backstay.extract.attached import read_attached
 from backstay.extract.extraction import Extraction
 from backstay.extract.form import strongest
 from backstay.extract.loop import extract
-from backstay.extract.plan import OWN, Plan, make_plan, piece_size
+from backstay.extract.plan import LOCAL_WINDOW, OWN, Plan, make_plan, piece_size
 from backstay.extract.schema import Schema, load_schema
 from backstay.recover import Stream
 from backstay.target import parse_model
@@ -72,16 +72,19 @@ def read_order(
 def plan_of(model: str, dispatch: Dispatch, catalog: Catalog, limits: Limits) -> Plan:
     """What suits `model` ("provider:model"): its strongest form, its longest piece, whether it takes a temperature.
 
-    A service of ours (rules, a model in this process, a script) is asked by a schema and about whole documents.
+    A service of ours (rules, a model in this process, a script) is asked by a schema. It and a local server hold an answer to
+    a schema by a grammar, which the model does not see.
     """
     provider, name = parse_model(model)
     if dispatch.is_service(provider):
-        return Plan(limits=limits)
+        return Plan(is_blind=True, limits=limits)
     row = dispatch.row(provider)
     known = catalog.find(provider, name)
+    window = known.context_window if known is not None else None
     return Plan(
         form=strongest(row, name, known),
-        piece_chars=piece_size(known.context_window if known is not None else None),
+        is_blind=row.is_local,
+        piece_chars=piece_size(window or (LOCAL_WINDOW if row.is_local else None)),
         sample_temperature=WARM if traits(row.dialect, name).takes_sampling(None) else None,
         limits=limits,
     )

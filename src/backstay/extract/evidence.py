@@ -1,10 +1,10 @@
 """Evidence: where a document states a value, in whatever form it prints it.
 
-A value is looked for by its kind: a date in any date format, an amount in any number format, anything else letter by
-letter. What is not there as written is looked for with white space, case, accents and punctuation left aside, as line
-breaks and layout change them, then with the letters that optical recognition confuses, and a longer text with a few of
-its words changed. `quality` says how near the find is. This finds whether the document *contains* a value, not whether it
-means it: a total that is some other line's amount has evidence too.
+A value is looked for by its kind: a date in any date format, an amount in any number format, a currency's code also by
+its sign, anything else letter by letter. What is not there as written is looked for with white space, case, accents and
+punctuation left aside, as line breaks and layout change them, then with the letters that optical recognition confuses,
+and a longer text with a few of its words changed. `quality` says how near the find is. This finds whether the document
+*contains* a value, not whether it means it: a total that is some other line's amount has evidence too.
 """
 
 from __future__ import annotations
@@ -18,13 +18,15 @@ from typing import Any, Final, TypeAlias
 import msgspec
 
 from backstay.offline.amount import find_amounts
+from backstay.offline.currency import CODES, find_signs
 from backstay.offline.date import find_compact_dates, find_dates
 from backstay.offline.text import Squeezed, fold, squeeze
 
 Span: TypeAlias = tuple[int, int]
 
-EXACT, SQUEEZED, CONFUSED, SIMILAR = 1.0, 0.8, 0.6, 0.6
-"""The quality of a find: the value itself in some notation; without spacing and marks; letters confused; words changed."""
+EXACT, SQUEEZED, CONFUSED, SIMILAR, SHARED_SIGN = 1.0, 0.8, 0.6, 0.6, 0.6
+"""The quality of a find: the value itself in some notation; without spacing and marks; letters confused; words changed; a sign
+that several currencies use."""
 
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}\Z")
 _DECIMAL = re.compile(r"-?\d+(?:\.\d+)?\Z")
@@ -74,6 +76,13 @@ class Evidence:
         return places
 
     @functools.cached_property
+    def _signs(self) -> dict[str, list[Found]]:
+        places: dict[str, list[Found]] = {}
+        for code, start, end, is_alone in find_signs(self.text):
+            places.setdefault(code, []).append(Found((start, end), EXACT if is_alone else SHARED_SIGN))
+        return {code: sorted(found, key=lambda one: -one.quality)[:MAX_PLACES] for code, found in places.items()}
+
+    @functools.cached_property
     def _squeezed(self) -> Squeezed:
         return squeeze(self.text)
 
@@ -120,7 +129,7 @@ class Evidence:
             ]  # a date that is not there is not there in other letters either
         if spans or (spans := self._literal(text)):
             return [Found(span) for span in sorted(spans)[:MAX_PLACES]]
-        return self._loosely(text)
+        return self._signs.get(text, []) if text in CODES else self._loosely(text)
 
     def _loosely(self, text: str) -> list[Found]:
         if _DECIMAL.match(text):

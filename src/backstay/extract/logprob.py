@@ -19,11 +19,13 @@ from backstay.types import TokenLogprob
 def value_probabilities(data: Any, text: str, tokens: Sequence[TokenLogprob]) -> dict[str, float]:
     """For each leaf of `data` that `text` writes: the probability in [0, 1] of its least likely token.
 
-    Empty where the tokens are not those of `text`.
+    The tokens may be more than `text`, where a server gives those of a fence or of thoughts that it took away. Empty where
+    they do not hold it.
     """
-    if "".join(token.token for token in tokens) != text:
+    ahead = "".join(token.token for token in tokens).find(text)
+    if ahead < 0:
         return {}
-    ends = list(accumulate(len(token.token) for token in tokens))
+    ends = [last - ahead for last in accumulate(len(token.token) for token in tokens)]
     found: dict[str, float] = {}
     for path, start, end in _places(data, text):
         logprobs = [

@@ -4,7 +4,8 @@ Whoever answers, a model or the offline rules, answers with the plain object. A 
 field and where it read it; a model's values are looked up in the document, and one that is not there keeps little
 confidence.
 
-    pieces    a document that is too long is asked about in overlapping parts, merged by evidence (piece.py)
+    pieces    a document that is too long is asked about in overlapping parts, merged by evidence (piece.py); a part that
+              the model says is too long for it is cut in two
     samples   by choice each part is asked about several times, and what agrees is taken (agreement.py)
     asks      a wrong answer is shown its faults and asked for again, a cut one with more room, a refusal is not
     settling  validators, a validation question by choice, calibration, the gate, and what it all cost (settle.py)
@@ -16,25 +17,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
-from backstay.errors import LLMError
+from backstay.errors import ContextLengthExceeded, LLMError
 from backstay.extract.agreement import vote
 from backstay.extract.extraction import Extraction, Field
 from backstay.extract.form import answer_of, closed
 from backstay.extract.found import Finder, rule_fields
 from backstay.extract.logprob import value_probabilities
-from backstay.extract.piece import Piece, cut, merge, shift
+from backstay.extract.piece import Piece, cut, halve, merge, shift
 from backstay.extract.plan import Ask, Plan
-from backstay.extract.question import corrected, first_question, longer, with_document
+from backstay.extract.question import ASKED, NAMED, corrected, field_question, first_question, longer, with_document
 from backstay.extract.reading import Answered, read_answer
 from backstay.extract.schema import Schema, blankable, complete, nullable
 from backstay.extract.settle import Read, settle
 from backstay.types import Request, Response
 
 T = TypeVar("T")
+Part: TypeAlias = tuple[dict[str, Any], dict[str, Field], list[Answered]]
+"""What one piece of a document holds, its evidence placed in the whole document, and the answers that say so."""
 
 
 async def extract(
@@ -59,8 +62,11 @@ class _Job:
         self._source = source
         self._plan = plan
         self._wanted = nullable(schema.schema)
+        asked_for = closed(blankable(self._wanted))
+        self._behind = field_question(asked_for) if plan.is_blind and plan.form != "prompt" else ""
+        heading = NAMED if self._behind else ASKED
         self._question = first_question(
-            request, schema, closed(blankable(self._wanted)), form=plan.form, examples=plan.examples
+            request, schema, asked_for, form=plan.form, examples=plan.examples, heading=heading
         )
         self._room = asyncio.Semaphore(plan.concurrency)
 
@@ -68,15 +74,28 @@ class _Job:
         """What all pieces of the document hold together."""
         pieces = cut(text, self._plan.piece_chars, self._plan.overlap)
         names = [""] if len(pieces) == 1 else [f"#{number}" for number in range(1, len(pieces) + 1)]
-        parts = await _together(self._piece(piece, name) for piece, name in zip(pieces, names, strict=True))
+        several = await _together(self._parts(piece, name) for piece, name in zip(pieces, names, strict=True))
+        parts = [part for those in several for part in those]
         data, fields = merge([(data, fields) for data, fields, _ in parts]) if len(parts) > 1 else parts[0][:2]
         answered = tuple(one for _, _, several in parts for one in several)
         data = complete(data, self._schema.schema)
         return Read(text=text, source=self._source, data=data, fields=fields, answered=answered)
 
-    async def _piece(self, piece: Piece, name: str) -> tuple[dict[str, Any], dict[str, Field], list[Answered]]:
+    async def _parts(self, piece: Piece, name: str) -> list[Part]:
+        """What one piece holds; where it is more than the model's window takes, what its halves hold."""
+        try:
+            return [await self._piece(piece, name)]
+        except ContextLengthExceeded:
+            halves = halve(piece, self._plan.overlap)
+            if len(halves) == 1:
+                raise
+        several = await _together(self._parts(half, f"{name}.{number}") for number, half in enumerate(halves, 1))
+        return [part for those in several for part in those]
+
+    async def _piece(self, piece: Piece, name: str) -> Part:
         """What one piece holds, its evidence placed in the whole document."""
-        answered = await self._samples(with_document(self._question, piece.text, self._source, suffix=name))
+        question = with_document(self._question, piece.text, self._source, suffix=name, question=self._behind)
+        answered = await self._samples(question)
         usable = [one for one in answered if not one.is_failed] or answered
         datas = [complete(one.reading.data, self._schema.schema) for one in usable]
         best, shares = vote(datas)

@@ -16,6 +16,8 @@ import msgspec
 from backstay.extract.agreement import same_form
 from backstay.extract.extraction import Field
 
+MIN_PIECE = 200
+"""No piece is made shorter than this many characters: a document that does not fit then does not fit at all."""
 SEARCHED = 0.2
 """The last part of a piece in which a good place to end is looked for."""
 
@@ -47,6 +49,16 @@ def cut(text: str, size: int | None, overlap: int) -> list[Piece]:
         back = max(start + 1, end - min(overlap, size // 2))
         line = text.rfind("\n", start + 1, back)
         start = line + 1 if line >= 0 and back - line <= overlap else back
+
+
+def halve(piece: Piece, overlap: int) -> list[Piece]:
+    """`piece` in two or three that are about half as long and overlap by a quarter of that at most; itself where it is too
+    short to be cut."""
+    size = len(piece.text) // 2 + min(overlap, len(piece.text) // 8)
+    if size < MIN_PIECE:
+        return [piece]
+    parts = cut(piece.text, size, min(overlap, size // 4))
+    return [Piece(text=part.text, start=piece.start + part.start) for part in parts]
 
 
 def _break(text: str, low: int, high: int) -> int:

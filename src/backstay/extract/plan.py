@@ -12,6 +12,7 @@ from backstay.ask import Settings
 from backstay.config.setting import Extract as Limits
 from backstay.extract.confidence import WEIGHTS
 from backstay.extract.form import FormName
+from backstay.extract.piece import MIN_PIECE
 from backstay.extract.question import Example
 from backstay.extract.validator import Validator
 from backstay.types import Request, Response
@@ -26,6 +27,9 @@ Calibrate: TypeAlias = Callable[[str, str, float], float]
 MAX_PIECE = 60_000
 """Characters that are asked about at once even where more would fit: about 15,000 tokens."""
 CHARS_PER_TOKEN = 3
+LOCAL_WINDOW = 4096
+"""Tokens that a local server is taken to hold where the catalogue does not know its model: what Ollama gives a model by itself,
+and of a longer question it drops the beginning without a word."""
 SHARE = 0.5
 """The part of a context window that a document may fill; instructions, examples and the answer need the rest."""
 
@@ -57,11 +61,14 @@ OWN = frozenset(Options.__annotations__) - frozenset(Settings.__annotations__)
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
     """How an extraction is made. Samples beyond the first are drawn at `sample_temperature` (None: as the first one).
 
+    `is_blind`: who answers is held to a schema that it does not see, so the fields are told in words.
+
     `piece_chars` is the longest text that is asked about at once (None: any). `weights` and `calibrate` come from labelled
     history; `limits` are the gates' thresholds.
     """
 
     form: FormName = "schema"
+    is_blind: bool = False
     examples: tuple[Example, ...] = ()
     has_evidence: bool = True
     max_asks: int = 3
@@ -82,9 +89,6 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{name} = {getattr(self, name)}: must be {least} or more")
         if self.piece_chars is not None and self.piece_chars < MIN_PIECE:
             raise ValueError(f"piece_chars = {self.piece_chars}: must be {MIN_PIECE} or more, or None for no limit")
-
-
-MIN_PIECE = 200
 
 
 def make_plan(base: Plan, options: Mapping[str, Any]) -> Plan:

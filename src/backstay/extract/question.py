@@ -2,7 +2,8 @@
 
 What is the same for every document (the rules, the schema in words, the examples) stands first and byte for byte alike,
 with a cache mark at its end, so that a batch pays for it once where the provider caches prefixes. The document comes
-last, as a part of its own: it is data, and nothing in it is near the instructions.
+last, as a part of its own: it is data, and nothing in it is near the instructions. Only a model that is held to a schema
+without being shown it is asked behind the document, with the fields in words.
 """
 
 from __future__ import annotations
@@ -14,21 +15,31 @@ from xml.sax.saxutils import escape
 import msgspec
 
 from backstay.extract.form import TOOL_NAME, FormName, dress
+from backstay.extract.outline import outline
 from backstay.extract.schema import Schema
 from backstay.types import AnyPart, File, Message, Request, Response, Text, ToolResult, assistant, tool, user
 
 Example: TypeAlias = tuple[str, Mapping[str, Any]]
 """A document's text, and the object that is right for it."""
 
+ASKED = "Extract the fields from this document, as JSON."
+NAMED = "The document:"
+"""What stands before a document: the question, or, where the question follows with the fields, a mere heading."""
 MAX_FAULTS = 20
 RAISE_LIMIT = 2
 """An answer that the token limit cut is asked for again with this many times as many tokens."""
 
 
 def first_question(
-    request: Request, schema: Schema, wanted: dict[str, Any], *, form: FormName, examples: Iterable[Example] = ()
+    request: Request,
+    schema: Schema,
+    wanted: dict[str, Any],
+    *,
+    form: FormName,
+    examples: Iterable[Example] = (),
+    heading: str = ASKED,
 ) -> Request:
-    """The request without its document: rules, schema and examples; `with_document` completes it."""
+    """The request without its document: rules, schema and examples, the `heading`; `with_document` completes it."""
     words = [f"The JSON Schema of the answer:\n{_json(wanted)}"] if form == "prompt" else []
     shown = "\n".join(map(_shown, examples))
     if shown:
@@ -37,19 +48,26 @@ def first_question(
     asked = msgspec.structs.replace(
         request,
         system=(Text(text=schema.instruction, cache=None if words else "5m"),),
-        messages=(user(*prefix, Text(text="Extract the fields from this document, as JSON.")),),
+        messages=(user(*prefix, Text(text=heading)),),
         metadata=msgspec.structs.replace(request.metadata, task=request.metadata.task or schema.task),
     )
     return dress(asked, form, wanted, schema.name)
 
 
-def with_document(asked: Request, text: str, source: str, *, suffix: str = "") -> Request:
-    """`asked` about one document; `suffix` makes an id of its own for one of several requests."""
-    document = File(text=text, name=source or "document", media_type="text/plain")
+def field_question(wanted: dict[str, Any]) -> str:
+    """The fields in words, to stand behind the document: there a small model heeds them best."""
+    return f"The fields of the answer:\n{outline(wanted)}\n\nExtract these fields from the document above, as JSON."
+
+
+def with_document(asked: Request, text: str, source: str, *, suffix: str = "", question: str = "") -> Request:
+    """`asked` about one document, with the `question` behind it; `suffix` makes an id of its own for one of several requests."""
+    parts: tuple[AnyPart, ...] = (File(text=text, name=source or "document", media_type="text/plain"),)
+    if question:
+        parts = (*parts, Text(text=question))
     (message,) = asked.messages
     return msgspec.structs.replace(
         asked,
-        messages=(msgspec.structs.replace(message, parts=(*message.parts, document)),),
+        messages=(msgspec.structs.replace(message, parts=(*message.parts, *parts)),),
         id=asked.id + suffix,
     )
 

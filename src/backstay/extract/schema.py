@@ -247,10 +247,10 @@ def kind_of(path: str, schema: dict[str, Any]) -> str:
     """The type of the field at `path` for calibration: date, amount, number, boolean, choice, id or text."""
     node: dict[str, Any] = schema
     for step in _INDEX.sub(".[]", path).split("."):
-        node = resolve(_chosen(node), schema)
+        node = resolve(branch(node), schema)
         below = node.get("items") if step == "[]" else node.get("properties", {}).get(step)
         node = resolve(below, schema) if isinstance(below, dict) else {}
-    node = resolve(_chosen(node), schema)
+    node = resolve(branch(node), schema)
     kinds = node.get("type", "string")
     kinds = set(kinds) if isinstance(kinds, list) else {kinds}
     if "enum" in node or "const" in node:
@@ -266,7 +266,7 @@ def kind_of(path: str, schema: dict[str, Any]) -> str:
     return "id" if _NUMBERED.search(_INDEX.sub("", path)) else "text"
 
 
-def _chosen(node: dict[str, Any]) -> dict[str, Any]:
-    """The branch of `X or null` that is not null."""
+def branch(node: dict[str, Any]) -> dict[str, Any]:
+    """`node`, or of `X or null` the branch that is not null."""
     branches = [child for child in node.get("anyOf", ()) if child != {"type": "null"}]
     return branches[0] if len(branches) == 1 and isinstance(branches[0], dict) else node

@@ -21,7 +21,7 @@ HEADER: Final = """
 """
 """One statement and so one moment of the file: another process may be making the tables."""
 
-STEPS: Final = ("001_attempt.sql", "002_kinds.sql")
+STEPS: Final = ("001_attempt.sql", "002_kinds.sql", "003_saved.sql")
 """The files that bring a ledger from nothing to this version, in order."""
 
 

@@ -30,7 +30,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One group. Latencies are seconds of completed attempts, None where there was none.
 
     `calls` counts distinct calls, `attempts` what was tried for them; `unknown` are attempts whose process died. `cost_usd`
-    leaves out the `unpriced`.
+    leaves out the `unpriced`; `saved_usd` is what answers from a cache had cost when they were made.
     """
 
     group: dict[str, str]
@@ -52,6 +52,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     output_audio_tokens: int
     cost_usd: Decimal
     estimated_usd: Decimal
+    saved_usd: Decimal
     unpriced: int
     latency_avg: float | None
     latency_p50: float | None
@@ -91,7 +92,7 @@ class _Sum:
         self.attempts = self.failed = self.dropped = self.unknown = 0
         self.cached = self.degraded = self.recovered = 0
         self.tokens = dict.fromkeys(TOKENS, 0)
-        self.nano = self.estimated = self.unpriced = 0
+        self.nano = self.estimated = self.saved = self.unpriced = 0
         self.latencies = array("d")
 
     def add(self, row: Row) -> None:
@@ -105,6 +106,7 @@ class _Sum:
         self.recovered += row.is_recovered
         for name in TOKENS:
             self.tokens[name] += getattr(row, name) or 0
+        self.saved += row.saved_nano_usd or 0
         if row.cost_nano_usd is None:
             self.unpriced += 1
         else:
@@ -128,6 +130,7 @@ class _Sum:
             **self.tokens,
             cost_usd=Decimal(self.nano).scaleb(-9),
             estimated_usd=Decimal(self.estimated).scaleb(-9),
+            saved_usd=Decimal(self.saved).scaleb(-9),
             unpriced=self.unpriced,
             latency_avg=sum(ordered) / len(ordered) if ordered else None,
             latency_p50=quantile(ordered, 0.50),

@@ -40,6 +40,8 @@ class Reservation(msgspec.Struct, frozen=True, kw_only=True):
 class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     """How an attempt ended and what it cost. Times in seconds; None is unknown, which is not zero.
 
+    `saved_nano_usd` is what an answer from a cache had cost when it was made.
+
     Raises ValueError for a figure that cannot be: less than nothing, not finite, or beyond 2**63 - 1.
     """
 
@@ -67,6 +69,7 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
     is_degraded: bool = False
     is_recovered: bool = False
     is_replayed: bool = False
+    saved_nano_usd: int | None = None
 
     def __post_init__(self) -> None:
         check_figures(self)
@@ -127,6 +130,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     is_degraded: bool
     is_recovered: bool
     is_replayed: bool
+    saved_nano_usd: int | None
 
 
 FLAGS = ("is_cached", "is_degraded", "is_recovered", "is_replayed")

@@ -114,10 +114,15 @@ def _alone(connection: sqlite3.Connection, entry: Pending) -> LLMError | None:
 
 
 def _compared(connection: sqlite3.Connection, entry: Pending) -> LLMError | None:
-    """Whether the row says what `entry` says: None, or the error that it is."""
+    columns = SETTLED if entry.is_settlement else RESERVED
+    select = f"SELECT {', '.join(columns)} FROM attempt WHERE attempt_id = ?"
+    return compared(entry, connection.execute(select, entry.facts[:1]).fetchone())
+
+
+def compared(entry: Pending, found: Sequence[Any] | None) -> LLMError | None:
+    """Whether the row `found`, in the columns of an entry of its kind, says what `entry` says: None, or the error that it is."""
     columns = SETTLED if entry.is_settlement else RESERVED
     id, *_ = entry.facts
-    found = connection.execute(f"SELECT {', '.join(columns)} FROM attempt WHERE attempt_id = ?", (id,)).fetchone()
     if found is None:
         return LedgerFailed(f"attempt {id} was never reserved")
     stands, wanted = (dict(zip(columns, facts, strict=True)) for facts in (found, entry.facts))

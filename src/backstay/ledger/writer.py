@@ -15,7 +15,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Generator, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from backstay.errors import LLMError
 from backstay.ledger.base import LedgerFailed
@@ -63,15 +63,23 @@ class Pending:
         return f"Ticket({self._error or 'durable'})" if self._is_done else "Ticket(in line)"
 
 
+class Connection(Protocol):
+    """What the thread opens, and closes at its end."""
+
+    def close(self) -> None: ...
+
+
+C = TypeVar("C", bound=Connection)
 Results: TypeAlias = Sequence[LLMError | None]
-Write: TypeAlias = Callable[[sqlite3.Connection, Sequence[Pending]], Results | None]
-"""Writes a batch in one transaction: the result of each entry, or None where all are good."""
+Write: TypeAlias = Callable[[C, Sequence[Pending]], Results | None]
+"""Writes a batch in one transaction: the result of each entry, or None where all are good. Raises sqlite3.Error, or LLMError from
+another database, where nothing of the batch could be written."""
 
 
-class Writer:
+class Writer(Generic[C]):
     """Runs `write` on batches of entries, in order, on a thread that it starts and owns."""
 
-    def __init__(self, connect: Callable[[], sqlite3.Connection], write: Write) -> None:
+    def __init__(self, connect: Callable[[], C], write: Write[C]) -> None:
         self._write = write
         self._queue: queue.SimpleQueue[Pending | None] = queue.SimpleQueue()
         self._is_closed = False
@@ -99,7 +107,7 @@ class Writer:
             self._queue.put(None)
         self._thread.join()
 
-    def _run(self, connect: Callable[[], sqlite3.Connection], started: queue.SimpleQueue[BaseException | None]) -> None:
+    def _run(self, connect: Callable[[], C], started: queue.SimpleQueue[BaseException | None]) -> None:
         try:
             connection = connect()
         except BaseException as error:  # noqa: BLE001 - handed to the thread that opened the ledger
@@ -130,12 +138,12 @@ class Writer:
             item = self._queue.get()
         return batch, False
 
-    def _commit(self, connection: sqlite3.Connection, batch: list[Pending]) -> None:
+    def _commit(self, connection: C, batch: list[Pending]) -> None:
         results: Results | None = None
         try:
             results = self._write(connection, batch)
             self.failure = None
-        except sqlite3.Error as error:
+        except (sqlite3.Error, LLMError) as error:
             self.failure = LedgerFailed(f"the ledger could not be written: {error}")
             self.failure.__cause__ = error
             results = [self.failure] * len(batch)

@@ -62,6 +62,16 @@ def find_currency(text: str) -> Finding:
     return _by_label(text, signs) or _by_use(text, signs) or _by_country(text)
 
 
+def find_signs(text: str) -> list[tuple[str, int, int, bool]]:
+    """Every code or symbol of a currency in `text`: the code that it may stand for, its place, and whether it is the only one."""
+    places: list[tuple[str, int, int, bool]] = []
+    for sign in _SIGN.finditer(text):
+        family = SHARED.get(sign[1], frozenset())
+        codes = family | {_code(sign[1])}
+        places.extend((code, sign.start(1), sign.end(1), len(codes) == 1) for code in sorted(codes))
+    return places
+
+
 def _code(sign: str) -> str:
     return SYMBOLS.get(sign, sign)
 

@@ -22,6 +22,9 @@ CONFIGURED = "model"
 class Local:
     """A service that runs GGUF files. `path` is the configured file; `threads` and `context` hold for all of them."""
 
+    is_costly = True
+    """An answer takes seconds of a processor: worth keeping, and worth joining."""
+
     def __init__(self, path: str | None, *, threads: int, context: int, timeouts: Timeouts, world: World) -> None:
         self._path = path
         self._threads = threads

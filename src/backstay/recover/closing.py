@@ -15,7 +15,7 @@ DIGIT = re.compile(r"-?\d")
 PLAIN_ITEM = re.compile(r"(?:-?\d[\d.eE+-]*|true|false|null|True|False|None)\s*(?:[,\]})]|\Z)")
 STRAY_SLASH = re.compile(r"\\+\s*(?=[,}\]])")
 CONCATENATION = re.compile(r"\s*(?:/\*[^*\n]{0,200}\*/\s*)?\+\s*(?:/\*[^*\n]{0,200}\*/\s*)?(?=[\"'`])")
-CUT_KEY = re.compile(r"[\"'“][^\"'\n]{0,120}[\"'”]?\s*\Z")
+CUT_KEY = re.compile(r"(?:\"[^\"\n]{0,120}\"?|'[^\"'\n]{0,120}[\"']?|“[^\"'\n]{0,120}[\"'”]?)\s*\Z")
 KEY_WITHOUT_COLON = re.compile(r"[\"'“][^\"'\n]{1,80}[\"'”]\s*(?=[\"'“{\[]|-?\d|(?:true|false|null)\b)")
 KEYISH = re.compile(r"[\w$.-]{1,60}[\"']?\s*[:：]|[A-Za-z_]\w*\s+\"[^\"\n]{0,80}\"\s*:")
 CHAIN = 16

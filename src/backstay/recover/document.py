@@ -45,11 +45,12 @@ class Candidate(msgspec.Struct, kw_only=True):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """How to scan: names that are known keys, the depth bound, what becomes of NaN and the infinities."""
+    """How to scan: names that are known keys, the depth bound, what becomes of NaN and the infinities, the kind of page."""
 
     names: frozenset[str] = frozenset()
     max_depth: int = 512
     non_finite: NonFinite = "float"
+    page: type[Page] = Page
 
 
 def repair(
@@ -85,7 +86,7 @@ def candidates(text: str, settings: Settings) -> list[Candidate]:
 
 def _scan_all(text: str, at: int, settings: Settings) -> list[Candidate]:
     found: list[Candidate] = []
-    page = Page(text)
+    page = settings.page(text)
     healthy = Log()
     while (start := next_start(text, at)) is not None:
         if page.effort < 0:

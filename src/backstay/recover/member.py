@@ -14,6 +14,9 @@ from backstay.recover.value import read_value
 LATE_COLON = re.compile(r"[^\n]{1,100}?[\"'”’`]\s*[:：]")
 DOUBLED_KEY = re.compile(r'""(\w[^"\n]{0,79})""\s*[:：]')
 MULTILINE_KEY = re.compile(r'"([^"\\]{0,200})"\s*[:：]')
+CUT_KEY = re.compile(r"[^\n\"',}\]]{0,200}\Z")
+"""The rest of a text that ended within a key: nothing in it closes anything."""
+NOTHING = re.compile(r"\s*\Z")
 BRACES = re.compile(r"(?:\{\s*)+")
 STRAY = re.compile(r"[^,}\]\"'\n]*")
 WORD_THEN_VALUE = re.compile(r"([A-Za-z_$][\w$-]*)\s+(?=[\"'“‘{\[\d])")
@@ -126,6 +129,9 @@ def _read_quoted_key(scan: Scan, pos: int) -> str | None:
         if VALUE_START.match(text, after):
             scan.log.add("missing_colon", strict.end())
             return _take_key(scan, pos, after, strict[1], "" if quote == '"' else "quote_style")
+    if (NOTHING if strict else CUT_KEY).match(text, strict.end() if strict else pos + 1, scan.end):
+        scan.pos = scan.end  # cut, in the key or before its colon: one fault; a key without its quote would be a second
+        return None
     unclosed = OPEN_KEY.match(text, pos)
     if unclosed is not None:
         return _take_key(scan, pos, unclosed.end(1), unclosed[1], "missing_quote")

@@ -113,12 +113,15 @@ class Rewriter:
             self._is_respelling = not self._is_respelling
         return None
 
-    @staticmethod
-    def _respelled(chunk: str, log: Log) -> tuple[Any] | None:
+    def spell(self, chunk: str) -> tuple[str, int]:
+        """`respell`: what is tried on a chunk that is no JSON."""
+        return respell(chunk)
+
+    def _respelled(self, chunk: str, log: Log) -> tuple[Any] | None:
         """The value of `chunk` in JSON's spelling, once there is no room left for single repairs."""
         if log.count < MAX_REPAIRS:
             return None
-        spelled, changes = respell(chunk)
+        spelled, changes = self.spell(chunk)
         found = _decode(spelled) if changes else None
         if found is not None:
             log.count += changes

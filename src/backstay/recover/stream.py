@@ -11,14 +11,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from backstay.recover.gate import NonFinite
 from backstay.recover.outcome import Parsed
 from backstay.recover.recovery import parse
 
-GROWTH = 1.25
-"""A text off the incremental path is parsed again when it is longer by this factor."""
 MIN_GROWTH = 64
 SPACE = re.compile(r"[ \n\r\t]*")
 PART = re.compile(
@@ -45,6 +43,9 @@ class Stream:
         "_boxes", "_chunks", "_cut_at", "_keys", "_length", "_may_close", "_options", "_parsed_at", "_state",
         "_string_is_key", "_tail", "value",
     )  # fmt: skip
+
+    GROWTH: ClassVar[float] = 1.25
+    """A text off the incremental path is parsed again when it is longer by this factor."""
 
     def __init__(
         self,
@@ -80,16 +81,20 @@ class Stream:
             self._advance(self._tail + text)
         elif self._state == DONE and text.strip():
             self._state = OTHER
-        if self._state == OTHER and self._length >= max(self._parsed_at * GROWTH, self._parsed_at + MIN_GROWTH):
+        if self._state == OTHER and self._length >= max(self._parsed_at * self.GROWTH, self._parsed_at + MIN_GROWTH):
             self._parse_anew()
         return self.value
 
     def finish(self) -> Parsed:
         """The outcome of the whole text, the same however it was cut."""
+        return self._read()
+
+    def _read(self) -> Parsed:
+        """`parse` of what has arrived."""
         return parse("".join(self._chunks), **self._options)
 
     def _parse_anew(self) -> None:
-        parsed = parse("".join(self._chunks), **self._options)
+        parsed = self._read()
         self._parsed_at = self._length
         if parsed:
             self.value = parsed.value

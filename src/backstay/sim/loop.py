@@ -14,6 +14,7 @@ Source: deterministic simulation as in FoundationDB's and TigerBeetle's testing;
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import selectors
 from collections import deque
@@ -64,7 +65,7 @@ class _Selector(selectors.BaseSelector):
             self.spins += 1
             if self.spins > self._spin_limit:
                 raise Livelock(f"{self._spin_limit} polls at virtual time {self.now:.9f} s")
-        self.now += TICK
+        self.now = max(self.now + TICK, math.nextafter(self.now, math.inf))  # after a year a float has no nanoseconds
         return []
 
 

@@ -1,0 +1,2 @@
+-- ARGV field. Forgets one entry.
+return forget(ARGV[1])

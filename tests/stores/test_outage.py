@@ -1,0 +1,148 @@
+"""While the store of limits is away: money stops, rates go on at a share, nobody waits long, and it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from backstay.sim import SimLoop
+from backstay.stores.failure import StoreFailed
+from backstay.stores.limit import Claim, Granted, Refused
+from backstay.stores.memory_limit import MemoryLimits
+from backstay.stores.outage import OutageLimits
+from backstay.stores.sequence import Stretch
+from backstay.stores.shared_limit import SharedLimits
+
+from .limit_conformance import CHECKS, MAX_WAITING, Check, ManualClock, gauge, money, requests, standing, take
+
+
+class Moody(MemoryLimits):
+    """A store that is away while it is told to be, or says nothing at all."""
+
+    mood = "up"
+
+    async def reserve(self, claim: Claim) -> Any:
+        if self.mood == "down":
+            raise StoreFailed("away")
+        if self.mood == "silent":
+            await asyncio.get_running_loop().create_future()
+        return await super().reserve(claim)
+
+
+def opened(clock: ManualClock, processes: int = 4) -> tuple[Moody, OutageLimits]:
+    store = Moody(clock)
+    return store, OutageLimits(store, clock, processes=processes, timeout=0.05, retry_after=1.0)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+async def test_it_is_the_store_while_that_is_up(check: Check) -> None:
+    """The list of checks holds through it."""
+    clock = ManualClock()
+    await check(OutageLimits(MemoryLimits(clock, max_waiting=MAX_WAITING), clock), clock)
+
+
+async def test_money_stops() -> None:
+    """Nothing is reserved that nobody can count, also together with other rules."""
+    clock = ManualClock()
+    store, limits = opened(clock)
+    store.mood = "down"
+    for number in range(3):
+        with pytest.raises(StoreFailed, match="nothing is spent"):
+            await take(limits, f"a{number}", (money(100), 1), (requests(10), 1))
+    assert (limits.health().is_up, limits.health().refused, limits.health().outages) == (False, 3, 1)
+    assert await limits.standings() == []
+
+
+async def test_rates_go_on_at_a_share() -> None:
+    """A quarter of 10 a minute for one of four processes is 2; what is too large for a share is refused."""
+    clock = ManualClock()
+    store, limits = opened(clock)
+    store.mood = "down"
+    granted = [await take(limits, f"a{number}", (requests(10), 1), max_wait=0.0) == Granted() for number in range(5)]
+    assert granted == [True, True, False, False, False]
+    assert isinstance(await take(limits, "b", (requests(10), 3)), Refused)
+    assert limits.health().shared == 6
+
+
+async def test_the_share_of_all_processes_is_within_the_limit() -> None:
+    """Whatever the number of processes, their shares add up to the limit at most; the whole limit each would not."""
+    for processes in (1, 2, 3, 7, 11):
+        clock = ManualClock()
+        granted = 0
+        for _ in range(processes):
+            store, limits = opened(clock, processes)
+            store.mood = "down"
+            granted += sum(
+                [await take(limits, f"a{n}", (requests(10), 1), max_wait=0.0) == Granted() for n in range(12)]
+            )
+        assert granted <= 10
+
+
+def test_a_silent_store_costs_its_time_once() -> None:
+    """The first call waits for the time-out, those of the next second not at all; then one tries again."""
+
+    async def calls() -> list[float]:
+        loop = asyncio.get_running_loop()
+        clock = ManualClock()
+        store, limits = opened(clock, 1)
+        store.mood = "silent"
+        took = []
+        for number in range(10):
+            before = loop.time()
+            await take(limits, f"a{number}", (requests(100), 1))
+            took.append(loop.time() - before)
+            if number == 7:
+                clock.advance(1)
+        return took
+
+    with asyncio.Runner(loop_factory=SimLoop) as runner:
+        took = runner.run(calls())
+    assert [round(seconds, 3) for seconds in took] == [0.05, *[0.0] * 7, 0.05, 0.0]
+
+
+async def test_it_comes_back() -> None:
+    """What was granted locally ends locally; the next claims are the store's again."""
+    clock = ManualClock()
+    store, limits = opened(clock, 1)
+    store.mood = "down"
+    assert await take(limits, "a", (gauge(1), 1)) == Granted()
+    assert await limits.check("a") == Granted()
+    store.mood = "up"
+    clock.advance(1)
+    assert await take(limits, "b", (gauge(1), 1)) == Granted()
+    assert limits.health().is_up
+    await limits.settle("a", {})
+    assert (await standing(store, "client/concurrency")).used == 1
+    await limits.release("b")
+    assert (await standing(store, "client/concurrency")).used == 0
+    await limits.aclose()
+
+
+class Hanging:
+    """A Sequencer that takes every entry and answers none of them until it is let go."""
+
+    def __init__(self) -> None:
+        self.gate: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def append(self, generation: str, since: int, body: bytes) -> Stretch:
+        await self.gate
+        raise StoreFailed("gone", is_uncertain=True)
+
+    async def keep(self, *_: object) -> None: ...
+    async def restore(self, *_: object) -> None: ...
+    async def aclose(self) -> None: ...
+
+
+async def test_a_caller_that_left_owes_nothing_twice() -> None:
+    """A reservation that timed out and its release stay in one order, and are owed when the store fails."""
+    clock = ManualClock()
+    log = Hanging()
+    shared = SharedLimits(log)
+    limits = OutageLimits(shared, clock, timeout=0.05)
+    assert await take(limits, "a", (requests(10), 1)) == Granted()
+    log.gate.set_result(None)
+    await asyncio.sleep(0)
+    await limits.aclose()
+    assert shared.owed == 2
