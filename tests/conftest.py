@@ -1,4 +1,7 @@
-"""What every test shares: coroutine tests run in virtual time; `corpus` tests find the recorded material or say why not."""
+"""What every test shares: coroutine tests run in virtual time; `corpus` tests find the recorded material or say why not.
+
+BACKSTAY_TEST_PROFILE=fast (which `scripts/test fast` sets) draws few examples for each property, whatever the test asks for.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,19 @@ import asyncio
 import inspect
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from backstay.sim import SimLoop
+
+FEW = 12
+"""Examples of each property in the fast profile; the whole suite draws what the tests ask for, a hundred by default."""
+settings.register_profile("full", deadline=None)
+settings.register_profile("fast", deadline=None, max_examples=FEW)
+PROFILE = os.environ.get("BACKSTAY_TEST_PROFILE", "full")
+settings.load_profile(PROFILE)
 
 CORPUS = Path(os.environ.get("BACKSTAY_CORPUS", Path(__file__).resolve().parents[2] / "shared"))
 
@@ -27,12 +39,22 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if PROFILE == "fast":
+        for item in items:
+            draw_few(getattr(item, "obj", None))
     if CORPUS.is_dir():
         return
     skip = pytest.mark.skip(reason=f"no corpus at {CORPUS.name!r}: set BACKSTAY_CORPUS")
     for item in items:
         if "corpus" in item.keywords:
             item.add_marker(skip)
+
+
+def draw_few(test: Any) -> None:
+    """Bound the examples of a property that asks for a number of its own. Hypothesis keeps it in this attribute only."""
+    asked = getattr(test, "_hypothesis_internal_use_settings", None)
+    if asked is not None and asked.max_examples > FEW:
+        test._hypothesis_internal_use_settings = settings(asked, max_examples=FEW)
 
 
 @pytest.fixture(scope="session")

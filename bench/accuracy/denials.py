@@ -8,6 +8,9 @@ is read again with each injected line appended; a letter counts as unchanged whe
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
+from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +19,9 @@ from backstay.offline.finding import Finding, Findings
 
 Row = tuple[str, int, int, float]
 Outcome = tuple[str, str, Any, Any, float]
+Read = Callable[[str], Findings]
+Check = tuple[str, str, Callable[[Any], bool]]
+SCHEMA = "denial"
 BARS = {
     "notice date": 0.9,
     "service date": 0.9,
@@ -61,16 +67,31 @@ def cases(corpus: Path, split: str = "dev") -> list[tuple[dict[str, Any], dict[s
     return [(given, truths[given["id"]]) for given in _lines(folder / "inputs.jsonl")]
 
 
-def outcomes(corpus: Path, split: str = "dev") -> list[Outcome]:
+def checks(given: dict[str, Any], truth: dict[str, Any]) -> list[Check]:
+    """The single values of one letter that the schema asks for and the key knows: name, path, and the judge of a value.
+
+    Where the key quotes no deadline, one that was counted from the letter's days is no fault, so it is not scored.
+    """
+    gold = truth["gold"]
+    if "denial.notice_date" in gold:
+        known = [(name, path, gold[key]["value"]) for name, (key, path) in _QUOTED.items() if name != "section"]
+        known = [one for one in known if one[0] != "deadline" or one[2] is not None]
+    else:
+        known = [(name, path, gold[key]) for name, (key, path) in _FLAT.items() if gold.get(key) is not None]
+    return [(name, path, partial(eq, value)) for name, path, value in known]
+
+
+def outcomes(corpus: Path, split: str = "dev", *, read: Read = read_denial) -> list[Outcome]:
     """For every scored field of every letter: its id, the field, what was read, what is true, and the confidence."""
     return [
-        outcome for given, truth in cases(corpus, split) for outcome in score(given["id"], given["text"], truth["gold"])
+        outcome
+        for given, truth in cases(corpus, split)
+        for outcome in score(given["id"], read(given["text"]), truth["gold"])
     ]
 
 
-def score(case: str, text: str, gold: dict[str, Any]) -> list[Outcome]:
-    """The outcomes of one letter."""
-    found = read_denial(text)
+def score(case: str, found: Findings, gold: dict[str, Any]) -> list[Outcome]:
+    """The outcomes of one letter, as it was read."""
     if "denial.notice_date" not in gold:
         scored = [
             (case, name, *_answer(found, path), gold[key])
@@ -92,9 +113,9 @@ def score(case: str, text: str, gold: dict[str, Any]) -> list[Outcome]:
     return [(case, name, value, truth, confidence) for case, name, value, confidence, truth in scored]
 
 
-def table(corpus: Path) -> list[Row]:
+def table(corpus: Path, *, read: Read = read_denial) -> list[Row]:
     """Rows of field, right, total and bar; then abstention, numbers of other kinds, unchanged letters, and trusted findings."""
-    found = outcomes(corpus)
+    found = outcomes(corpus, read=read)
     rows = [
         tally([o for o in found if o[1] == name and o[3] not in (None, [])], name, bar)
         for name, bar in BARS.items()
@@ -103,8 +124,8 @@ def table(corpus: Path) -> list[Row]:
     rows.append(tally([o for o in found if o[3] in (None, []) and o[1] != "other numbers"], "abstention", 0.95))
     rows.append(tally([o for o in found if o[1] == "other numbers"], "ZIP and box never a code", 1.0))
     rows.append(tally([o for o in found if o[4] >= TRUSTED and o[2] is not None], "confidence >= 0.9", 0.95))
-    rows.append(("conflict of notice dates", *_conflicts(corpus), 1.0))
-    rows.append(("unchanged by injections", *_unchanged(corpus), 1.0))
+    rows.append(("conflict of notice dates", *_conflicts(corpus, read), 1.0))
+    rows.append(("unchanged by injections", *_unchanged(corpus, read), 1.0))
     return rows
 
 
@@ -126,27 +147,28 @@ def _reasons(found: Findings) -> list[str]:
     return sorted(code["code"] for code in found.data["denial_codes"] if code["code_type"] in kinds)
 
 
-def _conflicts(corpus: Path) -> tuple[int, int]:
+def _conflicts(corpus: Path, read: Read) -> tuple[int, int]:
     poisoned = [given["text"] for given, truth in cases(corpus) if "fact_poisoning" in truth.get("tags", [])]
     flagged = [
-        any(conflict["field"] == "dates.date_of_denial" for conflict in read_denial(text).data["conflicts"])
+        any(conflict["field"] == "dates.date_of_denial" for conflict in read(text).data["conflicts"])
         for text in poisoned
     ]
     return sum(flagged), len(flagged)
 
 
-def _unchanged(corpus: Path) -> tuple[int, int]:
+def _unchanged(corpus: Path, read: Read) -> tuple[int, int]:
     lines = [line["text"] for line in _lines(corpus / "data" / "denials" / "dev" / "injections.jsonl")]
     pairs = [
-        (facts(given["text"]), facts(f"{given['text']}\n\n{line}")) for given, _ in cases(corpus) for line in lines
+        (facts(read(given["text"])), facts(read(f"{given['text']}\n\n{line}")))
+        for given, _ in cases(corpus)
+        for line in lines
     ]
     return sum(before == after for before, after in pairs), len(pairs)
 
 
-def facts(text: str) -> dict[str, Any]:
+def facts(found: Findings) -> dict[str, Any]:
     """The data of a letter without what tells of a contradiction."""
-    data = read_denial(text).data
-    return {name: value for name, value in data.items() if name not in ("conflicts", "extraction_confidence")}
+    return {name: value for name, value in found.data.items() if name not in ("conflicts", "extraction_confidence")}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backstay.offline.amount import find_amounts
 from backstay.offline.date import find_dates
-from backstay.offline.finding import Finding
+from backstay.offline.finding import Finding, Findings
 from backstay.offline.invoice import read_invoice
 
 Row = tuple[str, int, int, float]
 Outcome = tuple[str, str, Finding, bool]
+Read = Callable[[str], Findings]
+Check = tuple[str, str, Callable[[Any], bool]]
+SCHEMA = "invoice"
 # Our field: the truth's field, and the bar.
 FIELDS = {
     "number": ("invoice_number", 0.90),
@@ -43,27 +48,29 @@ def cases(corpus: Path, split: str = "dev") -> list[tuple[dict[str, Any], dict[s
     return [(given, truths[given["id"]]) for given in _lines(folder / "inputs.jsonl")]
 
 
-def outcomes(corpus: Path, split: str = "dev") -> list[Outcome]:
+def checks(given: dict[str, Any], truth: dict[str, Any]) -> list[Check]:
+    """The scored fields of one invoice: name, path in the extraction, and the judge of a value."""
+    return [
+        (name, name, partial(is_right, name, truth=truth))
+        for name, (key, _) in FIELDS.items()
+        if truth.get(key) is not None and is_printed(name, str(truth[key]), given["text"])
+    ]
+
+
+def outcomes(corpus: Path, split: str = "dev", *, read: Read = read_invoice) -> list[Outcome]:
     """For every scored field of every invoice: its id, the field, the finding, and whether it is right."""
     found: list[Outcome] = []
     for given, truth in cases(corpus, split):
-        found.extend(judge(given["id"], given["text"], truth))
+        fields = read(given["text"]).fields
+        found.extend(
+            (given["id"], name, fields[path], right(fields[path].value)) for name, path, right in checks(given, truth)
+        )
     return found
 
 
-def judge(case: str, text: str, truth: dict[str, Any]) -> list[Outcome]:
-    """The scored fields of one invoice's text."""
-    fields = read_invoice(text).fields
-    found = []
-    for name, (key, _) in FIELDS.items():
-        if truth.get(key) is not None and is_printed(name, str(truth[key]), text):
-            found.append((case, name, fields[name], is_right(name, fields[name].value, truth)))
-    return found
-
-
-def table(corpus: Path) -> list[Row]:
+def table(corpus: Path, *, read: Read = read_invoice) -> list[Row]:
     """Rows of field, right, total and bar; the last rows count only the findings of confidence 0.9 and more."""
-    found = outcomes(corpus)
+    found = outcomes(corpus, read=read)
     rows = [tally(found, name, bar) for name, (_, bar) in FIELDS.items()]
     sure = [outcome for outcome in found if outcome[2].confidence >= TRUSTED]
     return rows + [tally(sure, name, 0.97, suffix=" >= 0.9") for name in FIELDS if any(row[1] == name for row in sure)]

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from backstay.offline.amount import parse_amount
 from backstay.offline.date import parse_date
-from backstay.offline.finding import Finding
+from backstay.offline.finding import Finding, Findings
 from backstay.offline.receipt import read_receipt
 
 Row = tuple[str, int, int, float]
 Outcome = tuple[str, str, Finding, bool]
+Read = Callable[[str], Findings]
+Check = tuple[str, str, Callable[[Any], bool]]
+SCHEMA = "receipt"
 FIELDS = ("total", "date", "company", "address")
 BARS = {"total": 0.85, "date": 0.98, "company": 0.76, "address": 0.60}
 TRUSTED = 0.9
@@ -31,20 +36,25 @@ def cases(corpus: Path, split: str = "dev") -> list[tuple[dict[str, Any], dict[s
     return [(given, truths[given["id"]]) for given in _lines(folder / "inputs.jsonl")]
 
 
-def outcomes(corpus: Path, split: str = "dev") -> list[Outcome]:
+def checks(given: dict[str, Any], truth: dict[str, Any]) -> list[Check]:
+    """The scored fields of one receipt: name, path in the extraction, and the judge of a value."""
+    return [(name, name, partial(is_right, name, truth=truth[name])) for name in FIELDS if truth.get(name)]
+
+
+def outcomes(corpus: Path, split: str = "dev", *, read: Read = read_receipt) -> list[Outcome]:
     """For every scored field of every receipt: its id, the field, the finding, and whether it is right."""
     found: list[Outcome] = []
     for given, truth in cases(corpus, split):
-        fields = read_receipt(given["text"]).fields
-        for name in FIELDS:
-            if truth.get(name):
-                found.append((given["id"], name, fields[name], is_right(name, fields[name].value, truth[name])))
+        fields = read(given["text"]).fields
+        found.extend(
+            (given["id"], name, fields[path], right(fields[path].value)) for name, path, right in checks(given, truth)
+        )
     return found
 
 
-def table(corpus: Path) -> list[Row]:
+def table(corpus: Path, *, read: Read = read_receipt) -> list[Row]:
     """Rows of field, right, total and bar; the last rows count only the findings of confidence 0.9 and more."""
-    found = outcomes(corpus)
+    found = outcomes(corpus, read=read)
     rows = [tally(found, name, BARS[name]) for name in FIELDS]
     sure = [outcome for outcome in found if outcome[2].confidence >= TRUSTED]
     return rows + [tally(sure, name, 0.95, suffix=" >= 0.9") for name in FIELDS if any(row[1] == name for row in sure)]

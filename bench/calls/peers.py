@@ -6,6 +6,7 @@ counts the events of a streamed one. Every peer's retries are left as they ship;
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Awaitable, Callable
@@ -54,18 +55,24 @@ def backstay(port: int) -> Calls:
             "providers.openai.key": "env:OPENAI_API_KEY",
             "ledger.path": os.path.join(folder, "ledger.db"),
             "ledger.mode": os.environ.get("BENCH_LEDGER", "full"),
+            "cache.store": "off",  # the same question over and over would not be asked
+            "limits.requests_per_minute": 10_000_000,
+            "limits.tokens_per_minute": 10_000_000_000,
+            "limits.requests_per_day": 1_000_000_000,
+            "limits.tokens_per_day": 1_000_000_000_000,
         },
         cwd=folder,
         user_folder=folder,
     )
     client = Client(loaded=loaded)
+    number = itertools.count()  # so that no two calls are one
 
     async def ask() -> Any:
-        return (await client.generate(PROMPT)).text
+        return (await client.generate(PROMPT, seed=next(number))).text
 
     async def stream() -> int:
         count = 0
-        async for _ in client.stream(PROMPT):
+        async for _ in client.stream(PROMPT, seed=next(number)):
             count += 1
         return count
 

@@ -93,9 +93,11 @@ def main() -> int:
     chosen = {goal.upper() for goal in given.goals}
     wanted = [name for shown, name in titles.items() if shown.upper() in chosen or not chosen]
     scale = None if given.gate else given.scale
+    results: list[Result] = []
     with ThreadPoolExecutor(given.jobs) as pool:
-        results = list(pool.map(lambda name: measured(name, scale, given.seed), wanted))
-    print("\n".join(line for result in results for line in block(result)))
+        for result in pool.map(lambda name: measured(name, scale, given.seed), wanted):
+            print("\n".join(block(result)), flush=True)
+            results.append(result)
     bad = [result.goal for result in results if not (result.ok and result.is_caught)]
     seconds, cpu = (sum(getattr(result, name) for result in results) for name in ("seconds", "cpu"))
     print(

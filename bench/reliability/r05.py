@@ -34,9 +34,9 @@ SLACK = 0.002
 
 
 def storm(kind: str, server: Server, journal: Path, scale: float) -> int:
-    """Let the processes work and kill them and the server at random; how many clients were killed while they worked."""
+    """Let the processes work and kill them and the server at random, in the end all; how many clients were killed at work."""
     rng = random.Random(seed())
-    seconds = max(SECONDS * scale, 4.0)
+    seconds = max(SECONDS * scale, 9.0)
     kills, restarts = sized(KILLS, scale, least=2), sized(RESTARTS, scale)
     until = time.monotonic() + seconds
     jobs = [
@@ -49,7 +49,7 @@ def storm(kind: str, server: Server, journal: Path, scale: float) -> int:
             rate=RATE,
             window=WINDOW,
             inside=INSIDE,
-            hold=0.005,
+            hold=0.04,
             ttl=LEASE,
             skew=(-5.0, -1.3, 1.7, 5.0)[number],
             journal=str(journal),
@@ -57,7 +57,7 @@ def storm(kind: str, server: Server, journal: Path, scale: float) -> int:
         for number in range(4)
     ]
     crew = [start(job) for job in jobs]
-    events = sorted((rng.uniform(0.2, 0.9) * seconds, number < kills) for number in range(kills + restarts))
+    events = sorted((rng.uniform(0.4, 0.9) * seconds, number < kills) for number in range(kills + restarts))
     killed = 0
     began = time.monotonic()
     try:
@@ -73,12 +73,12 @@ def storm(kind: str, server: Server, journal: Path, scale: float) -> int:
             crew[place].communicate()
             left = max(until - time.monotonic(), 0.1)
             crew[place] = start(msgspec.structs.replace(jobs[place], seconds=left))
+        time.sleep(max(until - 0.5 - time.monotonic(), 0))
     finally:
         for process in crew:
-            try:
-                process.communicate(timeout=max(until - time.monotonic(), 0) + 20)
-            finally:
-                process.kill()
+            killed += process.poll() is None
+            process.kill()
+            process.communicate()
     return killed
 
 
@@ -115,7 +115,7 @@ def judged(kind: str, scale: float) -> Verdict:
         journal = Path(folder) / "journal"
         killed = storm(kind, server, journal, scale)
         back = 0.0
-        leaked = 0
+        leaked = -1
         if kind != "naive":
             began = time.monotonic()
             job = Job(kind=kind, url=server.url)

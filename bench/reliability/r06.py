@@ -17,7 +17,9 @@ from backstay.sim import run, sim_world
 from backstay.stores.limit import Claim, Entry, Granted, Rule
 from backstay.stores.memory_limit import MemoryLimits
 
-CLAIM = "a request of 90 % of the limit waits for its line and <= 1 window more, LOW is passed for <= 40 s of arrivals, order is FIFO in a priority"
+CLAIM = (
+    "90 % of the limit waits for its line and <= 1 window; LOW is passed for <= 40 s of arrivals; FIFO in a priority"
+)
 WINDOW = 60.0
 TOKENS = Rule(
     scope="client", name="tokens", dimension="tokens", capacity=100, algorithm="strict", window_us=int(WINDOW * 1e6)

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from bench.reliability.full import LIMITS, Full
 from bench.reliability.goal import Verdict
 from bench.reliability.storm import meter
@@ -81,7 +82,7 @@ def layered(
 
     def make() -> Scene:
         world = sim_world(1)
-        provider = SimProvider(Traits(**{**_facts(STEADY), "outages": outages}), world=world)
+        provider = SimProvider(msgspec.structs.replace(STEADY, outages=outages), world=world)
         kept = meter(world, provider.traits.prices)
         full = Full(world, kept, queue=queue, limits=limits, hedge_share=1.0, is_flat=is_flat)
         service = stack(provider, *full.layers)
@@ -113,10 +114,6 @@ def layered(
     return make
 
 
-def _facts(traits: Traits) -> dict[str, Any]:
-    return {name: getattr(traits, name) for name in traits.__struct_fields__}
-
-
 def whole_client(use: Callable[[Client], Coroutine[Any, Any, object]], plan: FaultPlan) -> Make:
     """A client with its default stack, the real codec and the real HTTP client over bytes in memory."""
 
@@ -145,7 +142,7 @@ async def _generate(client: Client) -> object:
 
 
 async def _stream(client: Client) -> object:
-    async with await client.stream("hello") as reply:
+    async with client.stream("hello") as reply:
         return [event async for event in reply]
 
 

@@ -22,7 +22,7 @@ from backstay.service import Call, Layer, Reply, Service
 from backstay.sim import FaultPlan, SimProvider, run, sim_world
 
 CLAIM = "100,000 calls, a tenth with faults, after a warm-up: memory +5 MiB at most; tasks, threads, files back."
-GATE = 0.1
+GATE = 0.025
 CALLS, BATCH, WARM = 100_000, 2_500, 4
 PLAN = FaultPlan(
     {"status_503": 0.02, "status_429_seconds": 0.01, "reset_before_headers": 0.02, "reset_mid_stream": 0.02, "refused": 0.02,

@@ -33,7 +33,7 @@ TICK = 0.001 + 1e-6
 
 Held: TypeAlias = Callable[[], Awaitable[dict[str, int]]]
 Deed: TypeAlias = Literal["read", "leave", "cancel", "forget"]
-DEEDS: tuple[Deed, ...] = ("read",) * 80 + ("leave",) * 8 + ("cancel",) * 8 + ("forget",) * 4  # type: ignore[assignment]
+DEEDS: tuple[Deed, ...] = ("read",) * 80 + ("leave",) * 8 + ("cancel",) * 8 + ("forget",) * 4
 
 TEXTS = tuple("word " * (3 + 7 * size) for size in range(8))
 

@@ -191,6 +191,7 @@ class Client:
         self, what: What, document: str | Document, source: str, settings: Mapping[str, Any]
     ) -> tuple[Order, Send]:
         from backstay.extract.door import plan_of, read_order, split_settings
+        from backstay.extract.question import is_sample
 
         asked, options = split_settings(settings)
         request = self.request("extract", asked)
@@ -207,7 +208,7 @@ class Client:
                     stream=is_stream,
                     deadline=deadline,
                     parent_id=request.id,
-                    is_fresh=self._dispatch.is_free(question.model),
+                    is_fresh=is_sample(question) or self._dispatch.is_free(question.model),
                 )
             )
 

@@ -97,6 +97,10 @@ class Dispatch:
         provider = model.partition(":")[0]
         return self.is_inside(provider) and not getattr(self._services[provider], "is_costly", False)
 
+    def context_window(self, provider: str) -> int | None:
+        """The window, in tokens, of a service that states one; None for all others."""
+        return getattr(self._services.get(provider), "context_window", None)
+
     def target(self, provider: str, model: str) -> Target:
         """The Target of a configured provider: its row, with what the settings change about it."""
         row = self.row(provider)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -56,6 +58,10 @@ def test_a_models_vocabulary_is_a_row(model: str, vocabulary: str | None) -> Non
 class Words(ModuleType):
     """A stand-in for the package: a token is a word, and each text is framed by two."""
 
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__spec__ = ModuleSpec(name, None)  # what an installed package has
+
     class Tokenizer:
         def __init__(self, name: str) -> None:
             self.name = name
@@ -69,22 +75,28 @@ class Words(ModuleType):
             return [0, *range(len(text.split())), 0]
 
 
+def forget() -> None:
+    """Nothing is known any more of what is installed and loaded."""
+    tokenizer.is_installed.cache_clear()
+    tokenizer._load.cache_clear()
+
+
 @pytest.fixture
-def words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extra, installed, as far as the library can tell."""
+def words(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The extra, installed: another package under its name."""
     monkeypatch.setitem(sys.modules, "splintr", Words("splintr"))
-    monkeypatch.setattr(tokenizer, "is_installed", lambda: True)
-    tokenizer._load.cache_clear()
-    yield  # type: ignore[misc]
-    tokenizer._load.cache_clear()
+    forget()
+    yield
+    forget()
 
 
 @pytest.fixture
-def bare(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extra, missing."""
-    monkeypatch.setitem(sys.modules, "splintr", None)  # type: ignore[arg-type]
-    monkeypatch.setattr(tokenizer, "is_installed", lambda: False)
-    tokenizer._load.cache_clear()
+def bare(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The extra, missing: its name imports nothing."""
+    monkeypatch.setitem(sys.modules, "splintr", None)
+    forget()
+    yield
+    forget()
 
 
 def test_the_frame_of_a_vocabulary_is_not_counted(words: None) -> None:

@@ -137,6 +137,7 @@ def test_the_accepted_are_as_right_as_was_asked() -> None:
         accept_threshold([0.5], [1], 0.0)
 
 
+@pytest.mark.slow
 def test_against_scikit_learn() -> None:
     """Isotonic, Platt, log loss and Brier score agree with the usual implementation."""
     linear = pytest.importorskip("sklearn.linear_model")

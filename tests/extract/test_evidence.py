@@ -81,6 +81,18 @@ def test_a_worse_find_is_less_sure() -> None:
     assert fields["a"].confidence > fields["b"].confidence > fields["c"].confidence
 
 
+def test_a_currency_is_stated_by_its_sign() -> None:
+    """A code that is not printed is found as its sign; less surely where other currencies share that; not from a neighbour's."""
+    evidence = Evidence("Total RM 9.00, deposit $5, 3 lamps")
+    ringgit, dollar = evidence.search("MYR"), evidence.search("USD")
+    assert ringgit is not None
+    assert dollar is not None
+    assert (evidence.text[slice(*ringgit.span)], ringgit.quality) == ("RM", 1.0)
+    assert (evidence.text[slice(*dollar.span)], dollar.quality) == ("$", 0.6)
+    assert evidence.find("EUR") is None
+    assert evidence.find("RMR") is None
+
+
 def test_values_of_one_item_are_found_together() -> None:
     """The same price on several lines has its evidence on the line of its item."""
     text = "tea   2   4.00\nmilk  2   3.00\njam   2   4.00\n"

@@ -223,6 +223,7 @@ def test_real_claims_are_flagged_as_promised(corpus: Path) -> None:
         assert right >= bar * total, (name, right, total)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["a.", "A-", "1-", "A1", "1,", "(555) ", "A ", "in 30 days of 1 May "])
 def test_long_runs_of_one_shape_take_no_longer_than_their_length(unit: str) -> None:
     """A text made to make patterns start over at each place is read in one go: quadratic time would not end here."""

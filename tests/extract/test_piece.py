@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backstay.errors import ContextLengthExceeded
 from backstay.extract.extraction import Field
-from backstay.extract.piece import cut, merge
+from backstay.extract.piece import MIN_PIECE, Piece, cut, halve, merge
 from backstay.types import File, Request, Response
 
 from .conftest import Make, said
@@ -77,6 +79,44 @@ async def test_a_long_document_is_read_whole(make: Make, size: int) -> None:
     price = found.fields["items[40].price"].evidence
     assert price is not None
     assert DOCUMENT.rindex("\n", 0, price[0]) < DOCUMENT.index("item 041") < price[0]
+
+
+def small(request: Request) -> Response:
+    """A reader with a window of a thousand characters."""
+    (document,) = (part for part in request.messages[0].parts if isinstance(part, File))
+    if len(document.text or "") > 1000:
+        raise ContextLengthExceeded("the prompt is longer than the window", status=400)
+    return reader(request)
+
+
+async def test_a_document_beyond_an_unknown_window_is_halved_until_it_fits(make: Make) -> None:
+    """Nobody said how much the model takes; its refusals do, and the document is read whole all the same."""
+    client, script = make(*[small] * 60)
+    found = await client.extract(SCHEMA, DOCUMENT, overlap=150)
+    assert found.status == "complete"
+    assert [item["name"] for item in found.data["items"]] == [f"item {n:03} of the list" for n in range(1, 81)]
+    assert all(one.grounded for one in found.fields.values())
+    assert len({request.id for request in script.requests}) == len(script.requests)
+
+
+async def test_a_window_that_takes_nothing_is_the_calls_own_error(make: Make) -> None:
+    """Halving ends; what even the shortest piece meets is raised."""
+    client, _ = make(*[ContextLengthExceeded("the prompt is longer than the window", status=400)] * 60)
+    with pytest.raises(ContextLengthExceeded):
+        await client.extract(SCHEMA, DOCUMENT)
+
+
+@given(st.text(alphabet="ab \n", max_size=3000), st.integers(0, 3000))
+def test_halves_are_shorter_and_cover_the_piece(text: str, overlap: int) -> None:
+    """Every step makes shorter pieces, so halving ends, and no character is left out."""
+    halves = halve(Piece(text=text, start=7), overlap)
+    if len(halves) == 1:
+        assert len(text) < 2 * MIN_PIECE
+        return
+    assert all(len(half.text) < len(text) for half in halves)
+    assert halves[0].start == 7
+    assert halves[-1].start + len(halves[-1].text) == 7 + len(text)
+    assert all(one.start + len(one.text) >= other.start for one, other in pairwise(halves))
 
 
 async def test_without_overlap_a_broken_item_would_be_lost(make: Make) -> None:

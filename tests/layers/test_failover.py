@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -276,6 +279,32 @@ async def test_a_target_that_hangs_leaves_time_for_the_next(stream: bool) -> Non
     assert 98.0 < now < 100.0
     first = response.provenance.attempts[0]
     assert 50.0 <= first.duration <= 50.5
+
+
+@pytest.mark.parametrize("last", [DOWN, "from b"])
+async def test_errors_are_gone_with_their_call(last: Line) -> None:
+    """No cycle of error, traceback and frame is left for the garbage collector, whether or not the chain answered."""
+    made: list[weakref.ref[BaseException]] = []
+
+    def make() -> LLMError:
+        error = errors.ServerFault("down", status=503)
+        made.append(weakref.ref(error))
+        return error
+
+    async def down(call: Call) -> Reply:
+        raise make()
+
+    place = Place({"a:x": down, "b:y": down if last is DOWN else [last]})
+    service = chained(place, ("a:x", "b:y"))
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(AllTargetsFailed):
+            await asked(service)
+        assert made
+        assert all(one() is None for one in made)
+    finally:
+        gc.enable()
 
 
 async def test_without_a_deadline_nobody_is_cut() -> None:

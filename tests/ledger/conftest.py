@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.servers import PostgresServer, Server, Unavailable, running
 
 from backstay.ledger.base import Ledger
 from backstay.ledger.memory import MemoryLedger
+from backstay.ledger.postgres import PostgresLedger
 from backstay.ledger.row import Reservation, Settlement
 from backstay.ledger.sqlite import SQLiteLedger
 
@@ -63,10 +66,26 @@ MAKERS: dict[str, Callable[[Path], Ledger]] = {
 }
 
 
-@pytest.fixture(params=sorted(MAKERS))
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A PostgreSQL that all tests of ledgers share."""
+    try:
+        with running(PostgresServer) as server:
+            yield server
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+POSTGRES = [pytest.param(f"postgres-{mode}", marks=pytest.mark.server) for mode in ("full", "normal")]
+
+
+@pytest.fixture(params=[*sorted(MAKERS), *POSTGRES])
 def make_ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], Ledger]:
-    """Makes a ledger; the same one in a file when called again after closing."""
-    return lambda: MAKERS[request.param](tmp_path)
+    """Makes a ledger; the same one in a file or a schema when called again after closing."""
+    if request.param in MAKERS:
+        return lambda: MAKERS[request.param](tmp_path)
+    url, schema = request.getfixturevalue("postgres").url, f"s{secrets.token_hex(8)}"
+    return lambda: PostgresLedger(url, owner="me", schema=schema, mode=request.param.partition("-")[2])
 
 
 class Opened:

@@ -9,7 +9,11 @@ from typing import Any
 
 import pytest
 
-from backstay.recover import Status, parse, rewrite, scan
+from backstay.recover import Status, parse
+from backstay.recover.document import Settings, candidates
+from backstay.recover.outcome import Log
+from backstay.recover.rewrite import Rewriter
+from backstay.recover.scan import Page
 
 ROWS = [
     {
@@ -65,25 +69,52 @@ def test_every_row_of_a_long_table_is_read_like_the_first(name: str) -> None:
     assert found.value == expected
 
 
-@pytest.mark.parametrize("name", DAMAGE)
-def test_the_rewriter_agrees_with_the_token_readers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the rewriter out of action the values are the same."""
-    text, _ = DAMAGE[name]
-    found = parse(text)
-    monkeypatch.setattr(rewrite.Rewriter, "take", lambda *_: None)
-    monkeypatch.setattr(rewrite.Rewriter, "take_run", lambda *_: None)
-    assert parse(text).value == found.value
+class Idle(Rewriter):
+    """Leaves everything to the token readers."""
+
+    def take(self, text: str, pos: int, depth: int, log: Log) -> None:
+        return None
+
+    def take_run(self, text: str, pos: int, depth: int, log: Log) -> None:
+        return None
 
 
-def test_a_rewriter_that_reaches_into_strings_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tables above notice a rewriting that forgets where the strings are."""
+class Reckless(Rewriter):
+    """The broken variant: forgets where the strings are."""
 
-    def reckless(chunk: str) -> tuple[str, int]:
+    def spell(self, chunk: str) -> tuple[str, int]:
         return chunk.replace("'", '"').replace("True", "true").replace("None", "null"), 1
 
-    monkeypatch.setattr(rewrite, "respell", reckless)
+
+def page_with(rewriter: type[Rewriter]) -> type[Page]:
+    """The kind of page that rewrites with `rewriter`."""
+
+    class Changed(Page):
+        def __init__(self, text: str) -> None:
+            super().__init__(text)
+            self.rewriter = rewriter(len(text))
+
+    return Changed
+
+
+def read_with(page: type[Page], text: str) -> Any:
+    """The one value in `text`, scanned on a page of this kind."""
+    (candidate,) = candidates(text, Settings(page=page))
+    return candidate.value
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_the_rewriter_agrees_with_the_token_readers(name: str) -> None:
+    """With the rewriter out of action the values are the same."""
+    text, _ = DAMAGE[name]
+    assert read_with(page_with(Idle), text) == parse(text).value
+
+
+def test_a_rewriter_that_reaches_into_strings_is_caught() -> None:
+    """The tables above notice a rewriting that forgets where the strings are."""
     text, expected = DAMAGE["words that look like literals"]
-    assert parse(text).value != expected
+    assert read_with(page_with(Reckless), text) != expected
+    assert read_with(page_with(Rewriter), text) == expected
 
 
 def test_repairs_beyond_the_report_are_counted() -> None:
@@ -104,24 +135,19 @@ GARBAGE: dict[str, Callable[[int], str]] = {
 }
 
 
-class Metered(scan.Page):
-    """A page that remembers how much effort it began with."""
-
-    begun: list[Metered] = []  # noqa: RUF012  emptied by each test
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        Metered.begun.append(self)
-
-
 @pytest.mark.parametrize("name", GARBAGE)
-def test_the_weighing_of_garbage_is_bounded_by_its_length(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_weighing_of_garbage_is_bounded_by_its_length(name: str) -> None:
     """The effort spent never passes the budget by more than one candidate's, and what remains is read plainly."""
-    monkeypatch.setattr("backstay.recover.document.Page", Metered)
-    Metered.begun.clear()
-    parse(GARBAGE[name](20_000))
-    assert Metered.begun
-    assert all(page.effort > -100 for page in Metered.begun)
+    begun: list[Page] = []
+
+    class Metered(Page):
+        def __init__(self, text: str) -> None:
+            super().__init__(text)
+            begun.append(self)
+
+    candidates(GARBAGE[name](20_000), Settings(page=Metered))
+    assert begun
+    assert all(page.effort > -100 for page in begun)
 
 
 def test_the_plain_reading_keeps_what_is_whole_and_says_where_it_began() -> None:

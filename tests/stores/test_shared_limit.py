@@ -226,3 +226,17 @@ async def test_a_waiter_hears_of_another_process(make: Make) -> None:
     await asyncio.wait_for(paused, 5)
     assert await here.check("b") == Granted()
     await asyncio.gather(here.aclose(), there.aclose())
+
+
+async def test_what_another_version_wrote_is_told(tmp_path: Path) -> None:
+    """An entry that cannot be read is StoreFailed, and nothing is granted on a state that nobody knows."""
+    clock = ManualClock()
+    store = SharedLimits(SQLiteLog(tmp_path / "limits.db", instants=instants(clock)))
+    await take(store, "a", (gauge(1), 1))
+    later = SQLiteLog(tmp_path / "limits.db", instants=instants(clock))
+    await later.append("", 0, b"no operation")
+    await later.aclose()
+    for _ in range(2):
+        with pytest.raises(StoreFailed, match="another version"):
+            await take(store, "b", (gauge(1), 1))
+    await store._sequencer.aclose()

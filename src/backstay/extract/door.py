@@ -77,7 +77,8 @@ def plan_of(model: str, dispatch: Dispatch, catalog: Catalog, limits: Limits) ->
     """
     provider, name = parse_model(model)
     if dispatch.is_service(provider):
-        return Plan(is_blind=True, limits=limits)
+        window = dispatch.context_window(provider)
+        return Plan(is_blind=True, piece_chars=piece_size(window) if window else None, limits=limits)
     row = dispatch.row(provider)
     known = catalog.find(provider, name)
     window = known.context_window if known is not None else None

@@ -29,7 +29,16 @@ from backstay.extract.found import Finder, rule_fields
 from backstay.extract.logprob import value_probabilities
 from backstay.extract.piece import Piece, cut, halve, merge, shift
 from backstay.extract.plan import Ask, Plan
-from backstay.extract.question import ASKED, NAMED, corrected, field_question, first_question, longer, with_document
+from backstay.extract.question import (
+    ASKED,
+    NAMED,
+    SAMPLE,
+    corrected,
+    field_question,
+    first_question,
+    longer,
+    with_document,
+)
 from backstay.extract.reading import Answered, read_answer
 from backstay.extract.schema import Schema, blankable, complete, nullable
 from backstay.extract.settle import Read, settle
@@ -117,7 +126,7 @@ class _Job:
         temperature = question.temperature if warm is None else max(question.temperature or 0.0, warm)
         numbers = range(2, self._plan.samples + 1)
         others = (
-            msgspec.structs.replace(question, temperature=temperature, id=f"{question.id}~{number}")
+            msgspec.structs.replace(question, temperature=temperature, id=f"{question.id}{SAMPLE}{number}")
             for number in numbers
         )
         return [first, *await _together(self._answer(other) for other in others)]

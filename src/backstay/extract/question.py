@@ -59,6 +59,15 @@ def field_question(wanted: dict[str, Any]) -> str:
     return f"The fields of the answer:\n{outline(wanted)}\n\nExtract these fields from the document above, as JSON."
 
 
+SAMPLE = "~"
+"""Stands in the id of a question that is asked once more for another opinion."""
+
+
+def is_sample(request: Request) -> bool:
+    """True for a question whose answer must be its own: it is asked to see whether it agrees with another one."""
+    return SAMPLE in request.id
+
+
 def with_document(asked: Request, text: str, source: str, *, suffix: str = "", question: str = "") -> Request:
     """`asked` about one document, with the `question` behind it; `suffix` makes an id of its own for one of several requests."""
     parts: tuple[AnyPart, ...] = (File(text=text, name=source or "document", media_type="text/plain"),)

@@ -123,7 +123,10 @@ class Failover:
         if self._health is not None and is_for_model and trip.errors and not trip.is_stopped:
             self._health.ended(has_model_answer=False)
         verdict = trip.verdict()
-        raise verdict from verdict.__cause__
+        try:
+            raise verdict from verdict.__cause__
+        finally:
+            del verdict  # or error, traceback and frame would keep one another alive
 
     def _chain(self, request: Request) -> Sequence[Link]:
         """The target that was asked for, then the others of the chain, groups replaced by their members."""
@@ -226,6 +229,7 @@ class Failover:
         return (failed_attempt(call, target=link.model, started_at=began, duration=elapsed, error=error),)
 
     def _attach(self, reply: Reply, link: Link, trip: Trip, *, is_for_model: bool, started: float) -> None:
+        trip.errors.clear()  # their tracebacks hold this call's frame, which holds the trip
         if trip.notes or link.is_degraded:
             reply.amend(lambda response: trip.label(response, link))
         if self._health is None or not is_for_model:

@@ -47,7 +47,10 @@ class Trip:
         self.note(f"failover: {link.model} failed: {type(error).__name__}: {error}")
 
     def verdict(self) -> Exception:
-        """What the caller is told: the one error, or all of them in order; without any, why nothing could be asked."""
+        """What the caller is told: the one error, or all of them in order; without any, why nothing could be asked.
+
+        The trip forgets its errors: their tracebacks hold the frames that hold the trip.
+        """
         if not self.errors:
             return InvalidRequest(*self.passed)
         error = self.errors[0] if len(self.errors) == 1 else self._all_failed()
@@ -58,6 +61,7 @@ class Trip:
             error.add_note(f"failover: not asked: {passed}")
         if self.end:
             error.add_note(f"failover: {self.end}")
+        self.errors.clear()
         return error
 
     def _all_failed(self) -> AllTargetsFailed:

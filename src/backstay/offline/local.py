@@ -33,6 +33,11 @@ class Local:
         self._world = world
         self._loaded: dict[str, tuple[LlamaTransport, Provider]] = {}
 
+    @property
+    def context_window(self) -> int:
+        """Tokens that a question and its answer may have together."""
+        return self._context
+
     async def __call__(self, call: Call, /) -> Reply:
         _, name = parse_model(call.request.model)
         path = self._path if name == CONFIGURED else name

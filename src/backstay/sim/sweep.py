@@ -26,6 +26,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from backstay.sim.loop import run
+from backstay.sim.world import sim_world
 
 Check: TypeAlias = Callable[[], object]
 Make: TypeAlias = Callable[[], tuple[Coroutine[Any, Any, object], Check]]
@@ -113,7 +114,7 @@ async def _scene(make: Make, at: dict[int, Way]) -> _Ran:
         ended = "cancelled"
     except Exception as error:  # noqa: BLE001 - how a run ended is what is compared
         ended = type(error).__name__
-    await asyncio.sleep(SETTLE)
+    await sim_world().sleep(SETTLE)
     left = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     found = ", ".join(f"a task {task.get_coro()!r}" for task in left)
     try:

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
 
+import msgspec
+
 from backstay.stores.failure import StoreFailed
 from backstay.stores.limit import MAX_WAITING, Alert, Answer, Claim, LimitStore, Rule, Standing
 from backstay.stores.memory_limit import MemoryLimits
@@ -181,7 +183,11 @@ class SharedLimits(LimitStore):
                 await self._sequencer.restore(self._generation, self._number, dump(self._engine), self._instant.now_us)
         else:
             raise StoreFailed("the store of limits lost its memory and could not be restored")
-        results = self._applied(stretch)
+        try:
+            results = self._applied(stretch)
+        except msgspec.DecodeError as error:
+            self._generation, self._number = "", 0  # what was applied of it is not known: begin anew
+            raise StoreFailed("the log of limits was written by another version of backstay") from error
         if self._number % KEEP_EVERY == 0:
             await self._kept()
         return results
