@@ -34,7 +34,7 @@ from backstay.transport.base import Timeouts
 from backstay.usage import Meter
 
 CLAIM = (
-    "1,000,000 calls, 100 seeds, 43 kinds of fault: one end each, none late, nothing left, no deadlock, no livelock."
+    "1,000,000 calls, 100 seeds, 46 kinds of fault: one end each, none late, nothing left, no deadlock, no livelock."
 )
 GATE = 0.02
 CALLS, SEEDS = 1_000_000, 100

@@ -49,6 +49,7 @@ from backstay.stores.cache import CacheStore
 from backstay.stores.limit import LimitStore
 from backstay.stores.memory_cache import MemoryCache
 from backstay.stores.memory_limit import MemoryLimits
+from backstay.stores.outage import OutageLimits
 from backstay.target import parse_model
 from backstay.transport.base import Timeouts
 from backstay.usage import Meter, ledger_path
@@ -80,7 +81,7 @@ class Assembly:
         self.breakers = Breakers(policy_of(BreakerPolicy, config.breaker), world=world)
         self.queue = Queue(policy_of(QueuePolicy, config.queue), clock=world.clock)
         self.join = Join(promote=self.queue.promote)
-        self.limits = limits if limits is not None else self._own(MemoryLimits(world.clock))
+        self.limits = limits if limits is not None else self._own(open_limits(loaded, meter, world))
         self.alerts = Alerts(self.limits, channels, world=world)
         self._waiters = Waiters()
         self._limit_policy = policy_of(LimitPolicy, config.limits)
@@ -209,6 +210,29 @@ def addresses_of(loaded: Loaded) -> str:
     return digest(*(f"{name}|{one.base_url}|{one.dialect}" for name, one in rows)) if rows else ""
 
 
+def open_limits(loaded: Loaded, meter: Meter, world: World) -> LimitStore:
+    """The store of limits and budgets that the settings name; a shared one bounds its own outages."""
+    settings = loaded.config.stores
+    kind = meter.place if settings.limits == "auto" else settings.limits
+    if kind == "memory":
+        return MemoryLimits(world.clock)
+    store: LimitStore
+    if kind == "postgres":
+        from backstay.stores.postgres_limit import postgres_limits
+
+        store = postgres_limits(loaded.address("postgres"))
+    elif kind == "redis":
+        from backstay.stores.redis_limit import redis_limits
+
+        store = redis_limits(loaded.address("redis"))
+    else:
+        from backstay.stores.sqlite import sqlite_limits
+
+        path = Path(settings.path).expanduser() if settings.path else ledger_path(loaded).with_name("limits.db")
+        store = sqlite_limits(path)
+    return OutageLimits(store, world.clock, processes=settings.processes, timeout=settings.timeout)
+
+
 def open_cache(settings: CacheSettings, loaded: Loaded) -> CacheStore:
     """The store of answers that the settings name."""
     if settings.store == "sqlite":
@@ -216,4 +240,8 @@ def open_cache(settings: CacheSettings, loaded: Loaded) -> CacheStore:
 
         path = Path(settings.path).expanduser() if settings.path else ledger_path(loaded).with_name("cache.db")
         return SQLiteCache(path, max_entries=settings.max_entries, max_bytes=settings.max_bytes)
+    if settings.store == "redis":
+        from backstay.stores.redis_cache import RedisCache
+
+        return RedisCache(loaded.address("redis"), max_entries=settings.max_entries, max_bytes=settings.max_bytes)
     return MemoryCache(max_entries=settings.max_entries, max_bytes=settings.max_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -32,12 +33,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 class Meter:
     """Counts what passes; opens the ledger at its first entry, so a client that is never used leaves no file."""
 
-    def __init__(self, *, catalog: Catalog, ledger: Ledger | None, path: Path, mode: str, world: World) -> None:
+    def __init__(self, *, catalog: Catalog, ledger: Ledger | None, loaded: Loaded, world: World) -> None:
         self.catalog = catalog
         self._ledger = ledger
         self._owns_ledger = ledger is None
-        self._path = path
-        self._mode = mode
+        self._loaded = loaded
         self._world = world
         self._calls = self._failures = self._tokens = self._nano = self._unpriced = 0
         self._latency = 0.0
@@ -49,8 +49,7 @@ class Meter:
         return cls(
             catalog=Catalog.load(config.catalog.path),
             ledger=ledger,
-            path=ledger_path(loaded),
-            mode=config.ledger.mode,
+            loaded=loaded,
             world=world,
         )
 
@@ -61,13 +60,23 @@ class Meter:
             self._ledger = self._open()
         return self._ledger
 
+    @property
+    def place(self) -> Literal["memory", "sqlite", "postgres"]:
+        """Where the rows go: into memory, where the caller keeps them or the settings want none on disk."""
+        settings = self._loaded.config.ledger
+        return "memory" if not self._owns_ledger or settings.mode == "off" else settings.store
+
     def _open(self) -> Ledger:
-        owner = self._world.ids.new()
-        if self._mode == "off":
+        owner, mode = self._world.ids.new(), self._loaded.config.ledger.mode
+        if mode == "off":
             return MemoryLedger(owner=owner, max_rows=KEPT_ROWS)
+        if self.place == "postgres":
+            from backstay.ledger.postgres import PostgresLedger
+
+            return PostgresLedger(self._loaded.address("postgres"), owner=owner, mode=mode)
         from backstay.ledger.sqlite import SQLiteLedger
 
-        return SQLiteLedger(self._path, owner=owner, mode="full" if self._mode == "full" else "normal")
+        return SQLiteLedger(ledger_path(self._loaded), owner=owner, mode=mode)
 
     def count(self, response: Response) -> None:
         """An attempt was answered."""

@@ -85,6 +85,15 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
             for header, value in self.provider(name).headers.items()
         }
 
+    def address(self, store: str) -> Secret:
+        """The address of a shared store, "postgres" or "redis". Raises ConfigurationError where it is missing."""
+        reference: str | None = getattr(self.config.stores, store)
+        if reference is None:
+            raise ConfigurationError(
+                f"stores.{store}: there is no address; set it to env:NAME, where NAME holds the URL"
+            )
+        return resolve(reference, self.environment, keyring=self.keyring)
+
     def proxy(self) -> Secret | None:
         """The proxy's URL, a Secret because it may hold a password; None for no proxy."""
         proxy = self.config.transport.proxy

@@ -177,6 +177,42 @@ class SemanticCache(msgspec.Struct, frozen=True, kw_only=True):
     max_entries: Annotated[Annotated[int, Meta(ge=1, le=50_000)], Meta(description="Questions that are kept.")] = 5_000
 
 
+class Stores(msgspec.Struct, frozen=True, kw_only=True):
+    """`[stores]`: where limits and budgets are kept, and what all stores share."""
+
+    limits: Annotated[
+        Literal["auto", "memory", "sqlite", "postgres", "redis"],
+        Meta(
+            description="Who shares limits and budgets: one process, one machine, or all that reach the server. "
+            "`auto`: where the ledger is."
+        ),
+    ] = "auto"
+    path: Annotated[
+        str | None,
+        Meta(
+            description="The file of shared limits.", extra={"kind": "path", "absent": "`limits.db` beside the ledger"}
+        ),
+    ] = None
+    postgres: Annotated[
+        str | None,
+        Meta(
+            description="Where the address of PostgreSQL is: `env:NAME`, `file:/path` or `keyring:service/user`.",
+            extra={"kind": "reference", "absent": "none"},
+        ),
+    ] = None
+    redis: Annotated[
+        str | None,
+        Meta(
+            description="Where the address of Redis or Valkey is, likewise.",
+            extra={"kind": "reference", "absent": "none"},
+        ),
+    ] = None
+    processes: Annotated[
+        Count, Meta(description="Processes that share a store: the share of each while it is out of reach.")
+    ] = 1
+    timeout: Annotated[Seconds, Meta(description="Seconds that a call waits for a store.")] = 0.25
+
+
 class Hedge(msgspec.Struct, frozen=True, kw_only=True):
     """`[hedge]`: a second request where the first is slow to begin; both are paid for."""
 

@@ -28,6 +28,7 @@ from backstay.config.reliability import (
     Queue,
     Quota,
     SemanticCache,
+    Stores,
     Tiers,
 )
 
@@ -118,6 +119,11 @@ class Retry(msgspec.Struct, frozen=True, kw_only=True):
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """`[ledger]`: the record of every attempt and its cost."""
+
+    store: Annotated[
+        Literal["sqlite", "postgres"],
+        Meta(description="`sqlite`: a file of this machine. `postgres`: the database of `stores.postgres`."),
+    ] = "sqlite"
 
     path: Annotated[
         str | None,
@@ -213,6 +219,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cache: Cache = Cache()
     semantic_cache: SemanticCache = SemanticCache()
     hedge: Hedge = Hedge()
+    stores: Stores = Stores()
     tiers: Tiers = Tiers()
     ledger: Ledger = Ledger()
     catalog: Catalog = Catalog()

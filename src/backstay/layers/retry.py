@@ -147,7 +147,7 @@ class Retry:
                 )
                 if not isinstance(error, LLMError):
                     raise
-                decision = self._judge(error, call, clock.monotonic() - first_started)
+                decision = self._judge(error, call, len(attempts), clock.monotonic() - first_started)
                 if decision.kind == "stop":
                     raise _told(error, attempts, decision, call) from error.__cause__
                 await self._world.sleep(decision.delay)
@@ -156,11 +156,12 @@ class Retry:
             self._attach(reply, call, attempts, started, wall)
             return reply
 
-    def _judge(self, error: LLMError, call: Call, elapsed: float) -> Decision:
+    def _judge(self, error: LLMError, call: Call, tries: int, elapsed: float) -> Decision:
+        """`tries` counts those of this target; the call's own number goes on over all of them."""
         now = self._world.clock.monotonic()
         decision = self._policy.decide(
             error,
-            attempt=call.attempt,
+            attempt=tries,
             elapsed=elapsed,
             time_left=None if call.deadline is None else call.deadline - now,
             draw=self._world.rng.random(),
