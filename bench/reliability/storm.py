@@ -12,7 +12,6 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
 from backstay.catalog.catalog import Catalog
@@ -59,13 +58,14 @@ def meter(world: World, prices: Prices, *, ledger: MemoryLedger | None = None) -
     """A meter whose catalogue knows "sim:model", at the simulated provider's prices, and whose ledger is in memory."""
     rates = Rates(input=Rate(prices.input * 10**6), output=Rate(prices.output * 10**6))
     catalog = Catalog([Model(provider="sim", id="model", periods=(Period(rates=rates),), max_output_tokens=4096)])
-    return Meter(catalog=catalog, ledger=ledger or MemoryLedger(), path=Path("unused"), mode="off", world=world)
+    return Meter(catalog=catalog, ledger=ledger or MemoryLedger(), world=world)
 
 
 class Storm:
     """`calls` calls, `at_once` of them at a time, each with a deadline of its own from within `deadlines` (seconds).
 
-    `streams` is the share that asks for a stream, `alike` the share that asks what many others ask; ids count from `first`.
+    `streams` is the share that asks for a stream, `alike` the share that asks what many others ask; ids count from `first`. After a
+    failure a caller rests for `rest` seconds, else an open circuit eats a whole storm in an instant.
     """
 
     def __init__(
@@ -78,6 +78,7 @@ class Storm:
         deadlines: tuple[float, float] = (2, 90),
         alike: float = 0.0,
         first: int = 0,
+        rest: float = 0.0,
     ) -> None:
         self._draw = random.Random(f"storm {seed}")
         self._calls = calls
@@ -86,6 +87,7 @@ class Storm:
         self._deadlines = deadlines
         self._alike = alike
         self._first = first
+        self._rest = rest
         self.begun: Counter[str] = Counter()
         self.told: dict[str, list[str]] = {}
         self.ended: list[Ended] = []
@@ -110,6 +112,8 @@ class Storm:
         async def worker() -> None:
             for number in numbers:
                 await self._one(self._plan(number), service)
+                if self._rest and self.ended and self.ended[-1].stage == "failed":
+                    await asyncio.sleep(self._rest)
 
         await asyncio.gather(*(worker() for _ in range(self._at_once)))
         gc.collect()  # a forgotten reply is closed when it is collected

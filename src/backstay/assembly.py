@@ -25,28 +25,30 @@ from backstay.layers.admission_plan import Plan
 from backstay.layers.admission_policy import BudgetPolicy, LimitPolicy, Quota
 from backstay.layers.alert import Alerts, Channel, log_channel
 from backstay.layers.bookkeeping import Bookkeeping
-from backstay.layers.breaker import Breakers
+from backstay.layers.breaker import Breakers, CircuitStatus
 from backstay.layers.breaker_policy import BreakerPolicy
+from backstay.layers.budget_watch import BudgetWatch
 from backstay.layers.cache import Cache, CachePolicy
 from backstay.layers.check import Check
 from backstay.layers.failover import Failover
 from backstay.layers.failover_fact import CatalogFacts
 from backstay.layers.failover_rule import Link, rules_of
-from backstay.layers.health import Health, HealthPolicy
+from backstay.layers.health import Health, HealthPolicy, HealthReport
 from backstay.layers.hedge import Hedge, HedgePolicy
 from backstay.layers.hit_booking import booker
-from backstay.layers.join import Join
+from backstay.layers.join import Join, JoinStats
 from backstay.layers.lease import Waiters
-from backstay.layers.queue import Queue
+from backstay.layers.queue import Queue, QueueStats
 from backstay.layers.queue_policy import QueuePolicy
 from backstay.layers.retry import Retry, RetryBudget, RetryPolicy
-from backstay.layers.spread import Group, Spread
+from backstay.layers.spread import Group, MemberLoad, Spread
 from backstay.layers.telemetry import Listener, Telemetry
 from backstay.layers.timeout import Timeout
 from backstay.ports import World
 from backstay.service import Layer
 from backstay.stores.cache import CacheStore
-from backstay.stores.limit import LimitStore
+from backstay.stores.guarded import CacheStats
+from backstay.stores.limit import LimitStore, Standing
 from backstay.stores.memory_cache import MemoryCache
 from backstay.stores.memory_limit import MemoryLimits
 from backstay.stores.outage import OutageLimits
@@ -56,6 +58,18 @@ from backstay.usage import Meter, ledger_path
 
 OWN_HOSTS: Final = ("127.0.0.1", "localhost", "::1")
 """Where a model server of one's own runs; its calls cost nothing."""
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client's layers stand at this moment. `limits` are those that are in use; `cache` is None where there is none."""
+
+    queue: QueueStats
+    join: JoinStats
+    cache: CacheStats | None
+    circuits: tuple[CircuitStatus, ...]
+    health: HealthReport
+    loads: tuple[MemberLoad, ...]
+    limits: tuple[Standing, ...]
 
 
 class Assembly:
@@ -92,6 +106,11 @@ class Assembly:
         self.health = Health(policy_of(HealthPolicy, config.failover), clock=world.clock)
         groups = {name: policy_of(Group, group) for name, group in config.groups.items()}
         self.spread = Spread(groups, world=world, is_available=self.breakers.is_available)
+        self._watch = BudgetWatch(
+            lambda request: self.admission(request.model).standings(request),
+            clock=world.clock,
+            cheaper_at=config.failover.cheaper_at,
+        )
         self.failover = self._make_failover()
 
     def _own(self, store: Any) -> Any:
@@ -118,9 +137,10 @@ class Assembly:
             [Link.of(model, is_degraded=model in degraded) for model in settings.targets],
             world=self._world,
             rules=rules_of(settings.rules),
-            facts=CatalogFacts(self._meter.catalog),
+            facts=CatalogFacts(self._meter.catalog, left=self._watch.left),
             health=self.health,
             members=self.spread.order,
+            is_budget_low=self._watch.is_low,
             share=settings.share,
         )
 
@@ -140,18 +160,21 @@ class Assembly:
         guards = (self.breakers.of(target), self.admission(target)) if is_paced else ()
         return (
             Check(target, self._meter.catalog),
-            Retry(
-                policy_of(RetryPolicy, self._loaded.config.retry),
-                world=self._world,
-                budget=self.retry_budget,
-                target=target,
-            ),
+            self._retry(target),
             *hedge,
             *self._telemetry("attempt", target),
             *guards,
             Bookkeeping(self._meter, world=self._world, target=target),
             Timeout(policy_of(Timeouts, self._loaded.config.timeouts)),
         )
+
+    def count_layers(self, target: str) -> tuple[Layer, ...]:
+        """The layers around a free count of tokens: it is retried and timed, and neither booked nor limited."""
+        return self._retry(target), Timeout(policy_of(Timeouts, self._loaded.config.timeouts))
+
+    def _retry(self, target: str) -> Retry:
+        policy = policy_of(RetryPolicy, self._loaded.config.retry)
+        return Retry(policy, world=self._world, budget=self.retry_budget, target=target)
 
     def _hedge(self) -> Hedge:
         return Hedge(self._hedge_policy, clock=self._world.clock, budget=self.retry_budget)
@@ -180,8 +203,21 @@ class Assembly:
             return ()
         return (Telemetry(self._listener, level=level, clock=self._world.clock, target=target),)
 
+    async def status(self) -> Status:
+        """Queue, cache, circuits, health, load and limits as they stand now. Raises LLMError where a shared store is silent."""
+        return Status(
+            queue=self.queue.stats(),
+            join=self.join.stats(),
+            cache=None if self.cache is None else await self.cache.stats(),
+            circuits=self.breakers.status(),
+            health=self.health.report(),
+            loads=self.spread.loads(),
+            limits=tuple(await self.limits.standings()),
+        )
+
     async def aclose(self) -> None:
         """Deliver what alerts are under way, and close the stores that were made here. Idempotent."""
+        await self._watch.aclose()
         await self.alerts.aclose()
         for store in self._owned:
             await store.aclose()

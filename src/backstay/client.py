@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import msgspec
 
 from backstay.ask import Prompt, Settings, build_request
-from backstay.assembly import Assembly
+from backstay.assembly import Assembly, Status
 from backstay.config import Loaded, load
 from backstay.dispatch import Dispatch, timeouts_of
 from backstay.errors import ConfigurationError
@@ -222,7 +222,17 @@ class Client:
         """The input tokens of `prompt`: the provider's own count where it has an endpoint for it, else an upper bound."""
         from backstay.answer import count_tokens
 
-        return await count_tokens(self._dispatch, self._open_transport, self.request(prompt, settings))
+        request, timeout = self.request(prompt, settings), settings.get("timeout")
+        total = timeout if timeout is not None else self._loaded.config.timeouts.total
+        return await count_tokens(
+            self._dispatch,
+            self._open_transport,
+            request,
+            layers=self.layers.count_layers(request.model),
+            timeouts=timeouts_of(self._loaded),
+            clock=self._world.clock,
+            deadline=None if total is None else asyncio.get_running_loop().time() + total,
+        )
 
     async def embed(
         self,
@@ -241,6 +251,10 @@ class Client:
         from backstay.answer import embed
 
         return await embed(self, texts, model=model, dimensions=dimensions, timeout=timeout, metadata=metadata)
+
+    async def status(self) -> Status:
+        """How the layers stand now: who runs and waits, circuits, health, cache, limits and budgets in use."""
+        return await self.layers.status()
 
     def identity(self) -> dict[str, Any]:
         """The id and the creation time (Unix seconds) of a request that is made now."""

@@ -33,7 +33,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
 class Meter:
     """Counts what passes; opens the ledger at its first entry, so a client that is never used leaves no file."""
 
-    def __init__(self, *, catalog: Catalog, ledger: Ledger | None, loaded: Loaded, world: World) -> None:
+    def __init__(self, *, catalog: Catalog, ledger: Ledger | None, world: World, loaded: Loaded | None = None) -> None:
+        """Without a `ledger`, the one that `loaded` describes is opened when it is first needed."""
         self.catalog = catalog
         self._ledger = ledger
         self._owns_ledger = ledger is None
@@ -63,13 +64,15 @@ class Meter:
     @property
     def place(self) -> Literal["memory", "sqlite", "postgres"]:
         """Where the rows go: into memory, where the caller keeps them or the settings want none on disk."""
-        settings = self._loaded.config.ledger
-        return "memory" if not self._owns_ledger or settings.mode == "off" else settings.store
+        if not self._owns_ledger or self._loaded is None or self._loaded.config.ledger.mode == "off":
+            return "memory"
+        return self._loaded.config.ledger.store
 
     def _open(self) -> Ledger:
-        owner, mode = self._world.ids.new(), self._loaded.config.ledger.mode
-        if mode == "off":
+        owner = self._world.ids.new()
+        if self._loaded is None or self._loaded.config.ledger.mode == "off":
             return MemoryLedger(owner=owner, max_rows=KEPT_ROWS)
+        mode = self._loaded.config.ledger.mode
         if self.place == "postgres":
             from backstay.ledger.postgres import PostgresLedger
 

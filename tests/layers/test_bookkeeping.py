@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -97,7 +96,7 @@ def _refused() -> Ticket:
 def booked(ledger: Ledger, *lines: Line | Service, target: str = "acme:m") -> tuple[Service, Meter]:
     """A service that plays `lines` behind Bookkeeping, and its meter."""
     world = sim_world()
-    meter = Meter(catalog=CATALOG, ledger=ledger, path=Path("unused"), mode="off", world=world)
+    meter = Meter(catalog=CATALOG, ledger=ledger, world=world)
     inner: Any = lines[0] if callable(lines[0]) and not isinstance(lines[0], Response) else Scripted(*lines)  # type: ignore[arg-type]
     return stack(inner, Bookkeeping(meter, world=world, target=target)), meter
 
@@ -291,7 +290,7 @@ def cancelled_at(step: int, *, stream: bool, layer: type[Bookkeeping] = Bookkeep
 
     async def use() -> None:
         world = sim_world()
-        meter = Meter(catalog=CATALOG, ledger=ledger, path=Path("unused"), mode="off", world=world)  # type: ignore[arg-type]
+        meter = Meter(catalog=CATALOG, ledger=ledger, world=world)  # type: ignore[arg-type]
         script = [TextDelta("a"), 0.3, TextDelta("b"), UsageReport(ANSWER.usage), Finished("stop")]
         provider = stack(Scripted(script if stream else ANSWER), _pausing)
         reply = await stack(provider, layer(meter, world=world, target="acme:m"))(call(stream=stream))

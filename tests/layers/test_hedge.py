@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -203,7 +202,7 @@ async def test_inside_retry_only_the_first_attempt_is_hedged_and_ids_never_meet(
 async def test_both_attempts_have_a_row_and_the_loser_is_paid() -> None:
     """The ledger has the winner complete and the loser dropped; nothing stays reserved."""
     ledger, world = MemoryLedger(), sim_world()
-    meter = Meter(catalog=Catalog([]), ledger=ledger, path=Path("unused"), mode="off", world=world)
+    meter = Meter(catalog=Catalog([]), ledger=ledger, world=world)
     upstream = Upstream((50.0, "slow"), (1.0, "quick"))
     hedge = Hedge(EAGER, clock=world.clock)
     service = stack(upstream, hedge, Bookkeeping(meter, world=world, target="acme:m"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 
 import pytest
 
@@ -84,7 +83,7 @@ def test_under_load_every_attempt_is_settled_once_and_nothing_is_left(seed: int)
 
     async def main() -> tuple[set[str], Flaky, Queue, Join]:
         upstream = Flaky(rng)
-        meter = Meter(catalog=Catalog([]), ledger=ledger, path=Path("unused"), mode="off", world=world)
+        meter = Meter(catalog=Catalog([]), ledger=ledger, world=world)
         queue = Queue(QueuePolicy(running=10), clock=world.clock)
         join = Join(promote=queue.promote)
         service = stack(

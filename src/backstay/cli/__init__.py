@@ -18,6 +18,7 @@ COMMANDS = {
     "doctor": "What is configured, reachable and missing, and how to mend it.",
     "extract": "Read documents into typed records.",
     "ground": "Find what a text states that its sources do not.",
+    "limits": "Limits, budgets, waits and targets as they stand now.",
     "models": "Models, their limits and prices.",
     "recover": "Recover JSON from a model's text.",
     "usage": "Calls, tokens and cost by day, model, task or tenant.",

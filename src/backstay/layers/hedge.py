@@ -155,7 +155,7 @@ class Hedge:
         self._calls = self._hedged = self._won = 0
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
-        if call.attempt != 1:
+        if call.delay_before > 0:  # a retry: it has waited, and the target is under stress
             return await self._single(call, inner)
         self._calls += 1
         self._purse.earn()

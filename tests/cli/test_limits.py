@@ -1,0 +1,77 @@
+"""`backstay limits`: what another process of this machine uses, read while it is there and after it is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstay import Client
+from backstay.config import Loaded, load
+from backstay.errors import BudgetExceeded
+from backstay.transport import fault
+from backstay.transport.fake import FakeTransport
+from backstay.transport.script import Answer
+
+from .conftest import Run
+
+GOOD = Answer(
+    body=fault.chat_answer("Hello", usage={"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200})
+)
+PRICE = 1000 * 250 + 200 * 2000
+
+
+def settings(folder: Path, **arguments: Any) -> Loaded:
+    return load(
+        environ={"OPENAI_API_KEY": "made-up"},
+        arguments={"model": "openai:gpt-5-mini", "ledger.path": str(folder / "ledger.db"), **arguments},
+        cwd=folder,
+        user_folder=folder,
+    )
+
+
+async def _ask(folder: Path, *questions: str, **arguments: Any) -> None:
+    async with Client(loaded=settings(folder, **arguments), transport=FakeTransport(GOOD, repeat=True)) as client:
+        for question in questions:
+            await client.generate(question)
+
+
+@pytest.fixture
+def used(tmp_path: Path) -> Path:
+    """A folder whose ledger and limits two processes' worth of calls went through."""
+    (tmp_path / "backstay.toml").write_text('[ledger]\npath = "ledger.db"\n')
+    asyncio.run(_ask(tmp_path, "one", "two"))
+    asyncio.run(_ask(tmp_path, "three"))
+    return tmp_path
+
+
+def test_limits_and_money_outlive_a_process(backstay: Run, used: Path) -> None:
+    """What two clients spent one after the other stands in one sum, exact to the nano-dollar."""
+    facts = json.loads(backstay("limits", "--json").stdout)
+    money = next(one for one in facts["limits"] if one["rule"]["name"].startswith("usd_per_day"))
+    assert money["used"] == 3 * PRICE
+    requests = next(one for one in facts["limits"] if one["rule"]["name"] == "requests_per_day")
+    assert requests["used"] == 3
+    assert facts["targets"][0]["attempts"] == "3"
+
+
+def test_the_table_is_read_by_people(backstay: Run, used: Path) -> None:
+    """Scopes, limits, money in dollars and the targets of the last minutes."""
+    out = backstay("limits").stdout
+    assert "USD" in out
+    assert "requests_per_minute" in out
+    assert "openai:gpt-5-mini" in out.split("Targets in the last")[1]
+
+
+def test_a_budget_holds_over_processes(used: Path) -> None:
+    """The next client cannot spend what the earlier ones have spent already."""
+    with pytest.raises(BudgetExceeded):
+        asyncio.run(_ask(used, "four", **{"budget.usd_per_day": 3.5 * PRICE / 1e9}))
+
+
+def test_nothing_in_use_is_said(backstay: Run) -> None:
+    """An empty store is no empty table."""
+    assert "no limit is in use" in backstay("limits").stdout
