@@ -23,6 +23,7 @@ from backstay.types import Metadata, Response
 
 if TYPE_CHECKING:
     from backstay.answer import JsonAnswer, TokenCount
+    from backstay.assembly import Status
     from backstay.codecs.embedding import Embeddings
     from backstay.document.document import Document
     from backstay.estimate import Estimate
@@ -111,6 +112,10 @@ class Client:
         return self._portal.run(
             client.embed(texts, model=model, dimensions=dimensions, timeout=timeout, metadata=metadata)
         )
+
+    def status(self) -> Status:
+        """How the layers stand now; see the async client."""
+        return self._portal.run(self._ensure().status())
 
     def summary(self) -> Summary:
         """Calls, tokens, cost and latency of this client so far."""
