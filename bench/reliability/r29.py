@@ -60,7 +60,8 @@ async def _batches(calls: int, extra: Sequence[Layer]) -> dict[str, int | float 
     layers = (*extra, *Full(world, kept).layers)
     warm, done, failed = None, 0, 0
     for number in range(WARM - (-calls // BATCH)):
-        storm = Storm(seed() + number, calls=BATCH, at_once=120, alike=0.1, first=number * BATCH, rest=2.0)
+        storm = Storm(seed() + number, calls=BATCH, at_once=120, alike=0.1, first=number * BATCH)
+        storm.rest = 2.0
         await storm.blow(storm.around(provider, layers, world))
         failed += sum(ended.stage == "failed" for ended in storm.ended)
         done += BATCH

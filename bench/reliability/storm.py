@@ -64,8 +64,8 @@ def meter(world: World, prices: Prices, *, ledger: MemoryLedger | None = None) -
 class Storm:
     """`calls` calls, `at_once` of them at a time, each with a deadline of its own from within `deadlines` (seconds).
 
-    `streams` is the share that asks for a stream, `alike` the share that asks what many others ask; ids count from `first`. After a
-    failure a caller rests for `rest` seconds, else an open circuit eats a whole storm in an instant.
+    `streams` is the share that asks for a stream, `alike` the share that asks what many others ask; ids count from `first`.
+    After a failure a caller rests for `rest` seconds: without, an open circuit eats a whole storm in an instant.
     """
 
     def __init__(
@@ -78,7 +78,6 @@ class Storm:
         deadlines: tuple[float, float] = (2, 90),
         alike: float = 0.0,
         first: int = 0,
-        rest: float = 0.0,
     ) -> None:
         self._draw = random.Random(f"storm {seed}")
         self._calls = calls
@@ -87,7 +86,7 @@ class Storm:
         self._deadlines = deadlines
         self._alike = alike
         self._first = first
-        self._rest = rest
+        self.rest = 0.0
         self.begun: Counter[str] = Counter()
         self.told: dict[str, list[str]] = {}
         self.ended: list[Ended] = []
@@ -112,8 +111,8 @@ class Storm:
         async def worker() -> None:
             for number in numbers:
                 await self._one(self._plan(number), service)
-                if self._rest and self.ended and self.ended[-1].stage == "failed":
-                    await asyncio.sleep(self._rest)
+                if self.rest and self.ended and self.ended[-1].stage == "failed":
+                    await asyncio.sleep(self.rest)
 
         await asyncio.gather(*(worker() for _ in range(self._at_once)))
         gc.collect()  # a forgotten reply is closed when it is collected

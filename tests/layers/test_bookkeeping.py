@@ -225,7 +225,7 @@ async def test_an_unknown_price_stays_unknown() -> None:
 
 
 async def test_usage_that_cannot_be_does_not_cost_the_answer() -> None:
-    """A negative count has no price and stands in no row, but the answer is good and the row is settled."""
+    """A negative count has no price and stands in no row, but the answer is good and the row is settled, at its estimate."""
     ledger = MemoryLedger()
     service, _ = booked(
         ledger, Response(parts=ANSWER.parts, finish_reason="stop", usage=Usage(input_tokens=-1, output_tokens=3))
@@ -233,7 +233,8 @@ async def test_usage_that_cannot_be_does_not_cost_the_answer() -> None:
     response = await (await service(call())).response()
     row = only(ledger)
     assert (response.text, row.state, row.outcome) == ("yes", "posted", "complete")
-    assert (row.input_tokens, row.cost_nano_usd) == (None, None)
+    assert (row.input_tokens, row.is_estimate) == (None, True)
+    assert row.cost_nano_usd
 
 
 async def test_each_attempt_has_a_row_of_its_own() -> None:

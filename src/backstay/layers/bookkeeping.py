@@ -119,7 +119,7 @@ class Bookkeeping:
         def observe(outcome: Outcome) -> None:
             if isinstance(outcome, Response):
                 self._meter.count(outcome)
-                settlement = self._settlement(trip.call, "complete", outcome, outcome.cost)
+                settlement = self._settlement(trip.call, "complete", outcome, outcome.cost or trip.estimate)
             else:
                 self._meter.count_failure()
                 settlement = self._unfinished(trip, outcome, reply)

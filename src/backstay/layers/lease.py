@@ -16,7 +16,7 @@ from backstay.stores.limit import Refused as NoRoom
 MOST_CHECKS_LOST = 3
 """Times that a store may lose a waiter (its loop stood still for longer than its patience) before the call gives up."""
 
-SLACK = 0.001
+SLACK = 0.00001
 """Seconds by which a wait may exceed its longest: a prediction of exactly the longest wait is rounded to microseconds."""
 
 

@@ -28,7 +28,7 @@ from backstay.sim.hint import FORMS
 from backstay.sim.quota import Window
 from backstay.sim.record import Ending, Entry, Log
 from backstay.sim.traits import Outage, Traits
-from backstay.sim.work import Work, count_tokens
+from backstay.sim.work import Question, Work, count_tokens
 from backstay.types import Limit, Provenance, Request, Response, Text, Usage
 
 DRIP = 20.0
@@ -36,10 +36,19 @@ DRIP = 20.0
 JUMPS = (3600.0, -3600.0, 86400.0, -0.5)
 """What a wall clock may be set by, in seconds."""
 WRONG_COUNTS = (-5, 0, 10**12)
+MOST_FLOORS = 10_000
+"""Instants named to callers that are remembered, those that have passed not counted."""
 
 
 class SimProvider:
-    """A Service. `plan` says what goes wrong; `answer` gives the text of an answer, else it is words of the drawn length."""
+    """A Service. `plan` says what goes wrong; `answer` gives the text of an answer, else it is words of the drawn length.
+
+    A `Question` says itself how long its answer is; that answer is one word that counts as so many tokens. `log` is the record
+    to write to, one of its own by default.
+    """
+
+    is_remote = True
+    """A client treats it as a server elsewhere: with circuit, limits, cache and hedge."""
 
     def __init__(
         self,
@@ -48,10 +57,11 @@ class SimProvider:
         world: World,
         plan: FaultPlan = NO_FAULTS,
         answer: Callable[[Request], str] | None = None,
+        log: Log | None = None,
     ) -> None:
         self.traits = traits or Traits()
         self.plan = plan
-        self.log = Log(self.traits.prices)
+        self.log = Log(self.traits.prices) if log is None else log
         self.in_flight = 0
         self.most_in_flight = 0
         self._world = world
@@ -59,7 +69,6 @@ class SimProvider:
         self._windows = tuple(Window(quota) for quota in self.traits.quotas)
         self._limits: tuple[Limit, ...] = ()
         self._floors: dict[str, float] = {}
-        self._seen: set[str] = set()
         self._forms = 0
 
     async def __call__(self, call: Call, /) -> Reply:
@@ -86,9 +95,8 @@ class SimProvider:
 
     def forget(self) -> None:
         """Drop the log and what is known of earlier attempts: for runs that are longer than memory."""
-        self.log.entries.clear()
+        self.log.forget()
         self._floors.clear()
-        self._seen.clear()
 
     # what arrives, and what is refused
 
@@ -100,10 +108,8 @@ class SimProvider:
             model=request.model,
             input_tokens=count_tokens(request),
             is_early=bool(self._floors) and now < self._floors.pop(request.id, 0.0),
-            is_repeat=id in self._seen,
         )
-        self._seen.add(id)
-        self.log.entries.append(entry)
+        self.log.add(entry)
         return entry
 
     def _outage(self, now: float) -> Outage | None:
@@ -141,6 +147,8 @@ class SimProvider:
             wall = self._world.clock.wall_ns() / 1e9
             error.retry_after = retry_after(FORMS[form](wait, wall), now=wall)
             self._floors[call.request.id] = now + wait
+            if len(self._floors) > MOST_FLOORS:
+                self._floors = {id: floor for id, floor in self._floors.items() if floor > now}
         error.limits = self._limits
         raise error
 
@@ -165,10 +173,11 @@ class SimProvider:
         if self._answer is not None:
             text = self._answer(request)
             return text, len(text) // 4 + 1
-        tokens = max(1, round(self.traits.output_tokens.at(draw)))
+        is_question = isinstance(request, Question) and request.answer_tokens > 0
+        tokens = request.answer_tokens if is_question else max(1, round(self.traits.output_tokens.at(draw)))
         if request.max_output_tokens is not None:
             tokens = min(tokens, request.max_output_tokens)
-        return "word " * tokens, tokens
+        return "word " * (1 if is_question else tokens), tokens
 
     async def _whole(self, work: Work, call: Call) -> Reply:
         began = self._world.clock.monotonic()
@@ -220,14 +229,14 @@ class SimProvider:
         try:
             if work.stage == "hang":
                 await asyncio.get_running_loop().create_future()
-            await self._world.sleep(work.first + work.pace * min(work.tokens, self.traits.tokens_per_event))
+            await self._world.sleep(work.first + work.pace * self._batch(work, 0))
         except BaseException:
             self._end(work, "dropped", 0)
             raise
         if work.stage == "early":
             self._end(work, "lost", work.tokens)
             raise work.error()
-        step = work.entry.output_tokens = min(work.tokens, self.traits.tokens_per_event)
+        step = work.entry.output_tokens = self._batch(work, 0)
         size = math.ceil(len(work.text) * step / work.tokens)
         head = (Started(model=call.request.model), TextDelta(work.text[:size]))
 
@@ -235,6 +244,15 @@ class SimProvider:
             self._end(work, "dropped")
 
         return Reply(self._rest(work, call.request, size), head=head, close=close)
+
+    def _batch(self, work: Work, made: int) -> int:
+        """The tokens that a stream sends next, all at once."""
+        traits = self.traits
+        if traits.seconds_per_event is None:
+            return min(traits.tokens_per_event, work.tokens - made)
+        if made == 0 or work.pace <= 0:
+            return 1 if made == 0 else work.tokens - made
+        return min(max(1, int(traits.seconds_per_event / work.pace)), work.tokens - made)
 
     async def _rest(self, work: Work, request: Request, size: int) -> AsyncIterator[Sequence[Event]]:
         entry, at = work.entry, size
@@ -246,7 +264,7 @@ class SimProvider:
                 self._end(work, "lost")
                 cause = work.error()
                 raise StreamInterrupted(f"the stream broke after its first content: {cause}") from cause
-            step = min(self.traits.tokens_per_event, work.tokens - entry.output_tokens)
+            step = self._batch(work, entry.output_tokens)
             await self._world.sleep(work.pace * step)
             entry.output_tokens += step
             yield (TextDelta(work.text[at : at + size]),)

@@ -48,6 +48,18 @@ class Log:
     def __init__(self, prices: Prices) -> None:
         self.prices = prices
         self.entries: list[Entry] = []
+        self._seen: set[str] = set()
+
+    def add(self, entry: Entry) -> None:
+        """An attempt arrived."""
+        entry.is_repeat = entry.attempt_id in self._seen
+        self._seen.add(entry.attempt_id)
+        self.entries.append(entry)
+
+    def forget(self) -> None:
+        """Drop all entries, and what is known of them."""
+        self.entries.clear()
+        self._seen.clear()
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -79,3 +91,10 @@ class Log:
     def digest(self) -> str:
         """A hash of all that was seen, in order: equal for equal runs."""
         return hashlib.sha256(msgspec.json.encode(self.entries)).hexdigest()
+
+
+class NoLog(Log):
+    """Keeps nothing: for runs that are longer than memory, whose sums are taken elsewhere."""
+
+    def add(self, entry: Entry) -> None:
+        """Not kept."""

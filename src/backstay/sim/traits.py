@@ -21,7 +21,8 @@ class Outage(msgspec.Struct, frozen=True, kw_only=True):
 class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider is like. Laws in seconds (`output_tokens`: tokens); prices in nano-dollars a token.
 
-    `refusal` is the time that an error takes; `tokens_per_event` how many tokens a stream sends at once. With `has_usage` False
+    `refusal` is the time that an error takes; `tokens_per_event` how many tokens a stream sends at once; with
+    `seconds_per_event` it sends the first token alone, then what it made in so many seconds, which costs few events. With `has_usage` False
     streams say nothing of their tokens. `retry_after` are the forms in which its 429s name the wait, taken in turn.
     """
 
@@ -31,6 +32,7 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: Law = lognormal(40, 0.6, most=400)
     refusal: Law = constant(0.05)
     tokens_per_event: int = 10
+    seconds_per_event: float | None = None
     has_usage: bool = True
     prices: Prices = Prices()
     quotas: tuple[Quota, ...] = ()

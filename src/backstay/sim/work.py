@@ -5,7 +5,16 @@ from __future__ import annotations
 from backstay.errors import LLMError
 from backstay.sim.fault import Kind
 from backstay.sim.record import Entry
+from backstay.tokens import Counted
 from backstay.types import FinishReason, Request
+
+
+class Question(Counted, frozen=True, kw_only=True):
+    """What a simulated caller asks: counts in place of words. `answer_tokens` is the length of its answer, 0 where the provider
+    draws it. `content` names the question: equal ones ask the same."""
+
+    answer_tokens: int = 0
+    content: object = ""
 
 
 class Work:
@@ -33,6 +42,8 @@ class Work:
 
 def count_tokens(request: Request) -> int:
     """The provider's own count of the input: a token for each four characters begun, and four for each message."""
+    if isinstance(request, Counted):
+        return request.input_tokens
     texts = sum((len(message.text) + 3) // 4 + 4 for message in request.messages)
     if request.system:
         texts += (

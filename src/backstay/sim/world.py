@@ -44,6 +44,6 @@ class SimIds:
         return f"{self._prefix}-{self._last:08d}"
 
 
-def sim_world(seed: int = 0) -> World:
-    """A World for one simulation: one seed, one sequence of draws and ids."""
-    return World(clock=SimClock(), rng=random.Random(seed), ids=SimIds(), sleep=asyncio.sleep)
+def sim_world(seed: int = 0, *, epoch: float = EPOCH) -> World:
+    """A World for one simulation: one seed, one sequence of draws and ids. The wall clock begins at `epoch` (Unix seconds)."""
+    return World(clock=SimClock(epoch), rng=random.Random(seed), ids=SimIds(), sleep=asyncio.sleep)
