@@ -10,16 +10,18 @@ A provider that answers inside this process has no circuit, no limits and no hed
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
-from backstay.canonical import digest
+from backstay.canonical import digest, request_key
 from backstay.config import Loaded
 from backstay.config.reliability import Cache as CacheSettings
 from backstay.errors import ConfigurationError
+from backstay.estimate import Estimator
 from backstay.layers.admission import Admission
 from backstay.layers.admission_plan import Plan
 from backstay.layers.admission_policy import BudgetPolicy, LimitPolicy, Quota
@@ -45,6 +47,7 @@ from backstay.layers.spread import Group, MemberLoad, Spread
 from backstay.layers.telemetry import Listener, Telemetry
 from backstay.layers.timeout import Timeout
 from backstay.ports import World
+from backstay.recent import Recent
 from backstay.service import Layer
 from backstay.stores.cache import CacheStore
 from backstay.stores.guarded import CacheStats
@@ -54,6 +57,7 @@ from backstay.stores.memory_limit import MemoryLimits
 from backstay.stores.outage import OutageLimits
 from backstay.target import parse_model
 from backstay.transport.base import Timeouts
+from backstay.types import Request
 from backstay.usage import Meter, ledger_path
 
 OWN_HOSTS: Final = ("127.0.0.1", "localhost", "::1")
@@ -94,7 +98,8 @@ class Assembly:
         self.retry_budget = RetryBudget(capacity=config.retry.budget_capacity, ratio=config.retry.budget_ratio)
         self.breakers = Breakers(policy_of(BreakerPolicy, config.breaker), world=world)
         self.queue = Queue(policy_of(QueuePolicy, config.queue), clock=world.clock)
-        self.join = Join(promote=self.queue.promote)
+        self._key = Recent(partial(request_key, version=addresses_of(loaded)))
+        self.join = Join(lambda call: _named(self._key, call.request), promote=self.queue.promote)
         self.limits = limits if limits is not None else self._own(open_limits(loaded, meter, world))
         self.alerts = Alerts(self.limits, channels, world=world)
         self._waiters = Waiters()
@@ -124,7 +129,7 @@ class Assembly:
             store if store is not None else self._own(open_cache(settings, self._loaded)),
             clock=self._world.clock,
             policy=policy_of(CachePolicy, settings),
-            version=addresses_of(self._loaded),
+            key=self._key,
             listener=booker(self._meter, self._world),
         )
 
@@ -157,14 +162,15 @@ class Assembly:
         """The layers of one target, outer to inner."""
         is_paced = self._is_paced(parse_model(target)[0])
         hedge = (self._hedge(),) if is_paced and self._loaded.config.hedge.on else ()
-        guards = (self.breakers.of(target), self.admission(target)) if is_paced else ()
+        estimator = Estimator(self._meter.catalog.find(*parse_model(target)))
+        guards = (self.breakers.of(target), self.admission(target, estimator)) if is_paced else ()
         return (
             Check(target, self._meter.catalog),
             self._retry(target),
             *hedge,
             *self._telemetry("attempt", target),
             *guards,
-            Bookkeeping(self._meter, world=self._world, target=target),
+            Bookkeeping(self._meter, world=self._world, target=target, estimator=estimator),
             Timeout(policy_of(Timeouts, self._loaded.config.timeouts)),
         )
 
@@ -179,7 +185,7 @@ class Assembly:
     def _hedge(self) -> Hedge:
         return Hedge(self._hedge_policy, clock=self._world.clock, budget=self.retry_budget)
 
-    def admission(self, target: str) -> Admission:
+    def admission(self, target: str, estimator: Estimator | None = None) -> Admission:
         """The Admission of one target; all share one store, one line of waiters and one deliverer of alerts."""
         plan = Plan(
             target,
@@ -193,6 +199,7 @@ class Assembly:
             self.limits,
             world=self._world,
             model=self._meter.catalog.find(*parse_model(target)),
+            estimator=estimator,
             max_wait=self._limit_policy.max_wait,
             waiters=self._waiters,
             alerts=self.alerts,
@@ -222,6 +229,14 @@ class Assembly:
         for store in self._owned:
             await store.aclose()
         self._owned.clear()
+
+
+def _named(key: Callable[[Request], str], request: Request) -> str | None:
+    """The key of a request; None for one that has no canonical form, and so is joined to none."""
+    try:
+        return key(request)
+    except (TypeError, ValueError, OverflowError, RecursionError):
+        return None
 
 
 def policy_of(kind: Any, settings: msgspec.Struct) -> Any:

@@ -9,6 +9,7 @@ import msgspec
 from backstay.catalog.catalog import Catalog
 from backstay.catalog.model import Model
 from backstay.catalog.price import estimate
+from backstay.recent import Recent
 from backstay.target import parse_model
 from backstay.tokens import estimate_request
 from backstay.types import Cost, Request
@@ -26,6 +27,29 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 def estimate_cost(request: Request, catalog: Catalog) -> Estimate:
     """The Estimate of `request`, whose model is "provider:model". Without an output limit of its own, the model's counts."""
     return estimate_for(request, catalog.find(*parse_model(request.model)))
+
+
+class Estimator:
+    """The Estimate of requests to one model, worked out once for all layers that need it of one request.
+
+    Prices change by the minute at most, so an estimate is made anew with each minute of `at`.
+    """
+
+    __slots__ = ("_minute", "_model", "_recent")
+
+    def __init__(self, model: Model | None) -> None:
+        self._model = model
+        self._minute: dt.datetime | None = None
+        self._recent = Recent(self._estimate)
+
+    def __call__(self, request: Request, at: dt.datetime) -> Estimate:
+        minute = at.replace(second=0, microsecond=0)
+        if minute != self._minute:
+            self._minute, self._recent = minute, Recent(self._estimate)
+        return self._recent(request)
+
+    def _estimate(self, request: Request) -> Estimate:
+        return estimate_for(request, self._model, at=self._minute)
 
 
 def estimate_for(request: Request, model: Model | None, *, at: dt.datetime | None = None) -> Estimate:

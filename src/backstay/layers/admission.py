@@ -22,6 +22,7 @@ from collections.abc import Iterable, Sequence
 
 from backstay.catalog.model import Model
 from backstay.errors import ConfigurationError, DeadlineExceeded, LLMError, StatusError
+from backstay.estimate import Estimator
 from backstay.layers.admission_plan import Plan
 from backstay.layers.admission_state import explain
 from backstay.layers.alert import Alerts
@@ -55,6 +56,7 @@ class Admission:
         *,
         world: World,
         model: Model | None,
+        estimator: Estimator | None = None,
         max_wait: float = 60.0,
         waiters: Waiters | None = None,
         alerts: Alerts | None = None,
@@ -63,7 +65,7 @@ class Admission:
         self._plan = plan
         self._store = store
         self._world = world
-        self._model = model
+        self._estimator = estimator or Estimator(model)
         self._max_wait = max_wait
         self._waiters = waiters or Waiters()
         self._alerts = alerts
@@ -103,7 +105,7 @@ class Admission:
     def _claim(self, call: Call) -> Claim:
         clock = self._world.clock
         at = dt.datetime.fromtimestamp(clock.wall_ns() // 10**9, tz=dt.UTC)
-        entries = self._plan.entries(call.request, self._model, at)
+        entries = self._plan.entries(call.request, self._estimator, at)
         max_wait, ttl = self._max_wait, DEFAULT_TTL
         if call.deadline is not None:
             left = call.deadline - clock.monotonic()
@@ -160,7 +162,7 @@ class Admission:
     async def explain(self, request: Request) -> list[str]:
         """Why `request` would wait or be refused now: a sentence for each rule that is in the way; empty if nothing is."""
         at = dt.datetime.fromtimestamp(self._world.clock.wall_ns() // 10**9, tz=dt.UTC)
-        return explain(self._plan.entries(request, self._model, at), await self.standings(request))
+        return explain(self._plan.entries(request, self._estimator, at), await self.standings(request))
 
 
 def _of_response(response: Response) -> dict[str, int]:

@@ -13,9 +13,8 @@ from decimal import Decimal
 from typing import Final
 from urllib.parse import quote
 
-from backstay.catalog.model import Model
 from backstay.errors import ConfigurationError
-from backstay.estimate import Estimate, estimate_for
+from backstay.estimate import Estimate, Estimator
 from backstay.layers.admission_policy import FIGURES, MONEY, BudgetPolicy, LimitPolicy, Quota, stars
 from backstay.stores.limit import LARGEST, Dimension, Entry, Rule
 from backstay.tokens import likely_input
@@ -87,10 +86,10 @@ class Plan:
             self._kept[number, scope] = found
         return found
 
-    def entries(self, request: Request, model: Model | None, at: dt.datetime) -> list[Entry]:
+    def entries(self, request: Request, estimator: Estimator, at: dt.datetime) -> list[Entry]:
         """What `request` asks for at most, of every rule. Raises ConfigurationError where a budget counts what has no price."""
         rules = self.rules(request)
-        estimate = estimate_for(request, model, at=at)
+        estimate = estimator(request, at)
         output = DEFAULT_OUTPUT if estimate.output_tokens is None else estimate.output_tokens
         amounts: dict[str, int] = {
             "requests": 1,

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from backstay.errors import LLMError, Refused, StatusError, TransportError
-from backstay.estimate import estimate_for
+from backstay.estimate import Estimator
 from backstay.ledger.base import LedgerFailed, Ticket
 from backstay.ledger.row import Ending, Reservation, Settlement
 from backstay.ports import World
@@ -48,11 +48,12 @@ class _Trip(NamedTuple):
 class Bookkeeping:
     """The layer for one target."""
 
-    def __init__(self, meter: Meter, *, world: World, target: str) -> None:
+    def __init__(self, meter: Meter, *, world: World, target: str, estimator: Estimator | None = None) -> None:
         self._meter = meter
         self._world = world
         self._target = target
         self._provider, self._model = parse_model(target)
+        self._estimator = estimator or Estimator(meter.catalog.find(self._provider, self._model))
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
         trip = self._begin(call)
@@ -70,8 +71,7 @@ class Bookkeeping:
     def _begin(self, call: Call) -> _Trip:
         started_ns = self._world.clock.wall_ns()
         at = dt.datetime.fromtimestamp(started_ns // 10**9, tz=dt.UTC)
-        model = self._meter.catalog.find(self._provider, self._model)
-        return _Trip(call, started_ns, at, estimate_for(call.request, model, at=at).cost)
+        return _Trip(call, started_ns, at, self._estimator(call.request, at).cost)
 
     async def _written(self, reserved: Ticket, trip: _Trip) -> None:
         """Wait until the reservation is durable. Whoever stops waiting gives it back: nothing was sent."""

@@ -82,7 +82,8 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cache:
-    """The layer over one store. `version` names what else answers hang on, such as where the providers' names lead.
+    """The layer over one store. `version` names what else answers hang on, such as where the providers' names lead; a `key` that
+    is shared with other layers has it already.
 
     `listener` hears each hit, synchronously; a ledger row is made there.
     """
@@ -94,13 +95,14 @@ class Cache:
         clock: Clock,
         policy: CachePolicy | None = None,
         version: str = "",
+        key: Callable[[Request], str] | None = None,
         listener: Callable[[Hit], None] | None = None,
     ) -> None:
         self._guarded = Guarded(store, clock=clock)
         self._tally = self._guarded.tally
         self._clock = clock
         self._policy = policy or CachePolicy()
-        self._version = version
+        self._key = key or (lambda request: request_key(request, version=version))
         self._listener = listener
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
@@ -108,7 +110,7 @@ class Cache:
             self._tally.bypasses += 1
             return await inner(call)
         try:
-            key = request_key(call.request, version=self._version)
+            key = self._key(call.request)
         except (TypeError, ValueError, OverflowError, RecursionError):  # no JSON form: its codec will say what is wrong
             self._tally.bypasses += 1
             return await inner(call)

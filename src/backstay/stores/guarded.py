@@ -73,6 +73,10 @@ class CacheStats(msgspec.Struct, frozen=True, kw_only=True):
         return self.hits / asked if asked else 0.0
 
 
+class StoreHung(Exception):
+    """A store did not answer in time."""
+
+
 class Guarded:
     """A store behind its guard; one for each cache layer, with a `tally` of its own."""
 
@@ -80,6 +84,7 @@ class Guarded:
         self._store = store
         self._clock = clock
         self._patience = patience
+        self._is_instant = getattr(store, "is_instant", False)
         self._is_failing = False
         self._rests_until: float | None = None
         self._swept_ns = clock.wall_ns()
@@ -127,14 +132,22 @@ class Guarded:
         if self._rests_until is not None and self._clock.monotonic() < self._rests_until:
             return None
         try:
-            async with asyncio.timeout(self._patience) as scope:
-                result = await ask()
+            result = await ask() if self._is_instant else await self._in_time(ask)
         except Exception as error:  # noqa: BLE001 - a store may be anybody's; whatever it raises is a miss
-            self._rests_until = self._clock.monotonic() + REST if scope.expired() else None
+            self._rests_until = self._clock.monotonic() + REST if isinstance(error, StoreHung) else None
             self.fault(error)
             return None
         self._is_failing = False
         return result
+
+    async def _in_time(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            async with asyncio.timeout(self._patience) as scope:
+                return await ask()
+        except TimeoutError as error:
+            if not scope.expired():
+                raise
+            raise StoreHung(f"no answer within {self._patience:g} s") from error
 
     def fault(self, error: Exception) -> None:
         """Count a fault of the store; the first one of a row is told in the log."""

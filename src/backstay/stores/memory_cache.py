@@ -18,6 +18,9 @@ MAX_BYTES = 64 * 2**20
 class MemoryCache:
     """A CacheStore that lives as long as the program. Raises ConfigurationError for a bound below 1."""
 
+    is_instant = True
+    """It answers without waiting, so no time-out is needed, and none could interrupt it."""
+
     def __init__(self, *, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES) -> None:
         check_bounds(max_entries, max_bytes)
         self._max_entries = max_entries

@@ -101,6 +101,9 @@ class SQLiteCache:
     Raises ConfigurationError where the file cannot be opened or is another program's, and for a bound below 1.
     """
 
+    is_instant = True
+    """It answers without waiting, so no time-out is needed, and none could interrupt it."""
+
     def __init__(
         self, path: str | os.PathLike[str], *, max_entries: int = MAX_ENTRIES, max_bytes: int = MAX_BYTES
     ) -> None:
