@@ -26,7 +26,7 @@ FLOORS = (
     ("provider", "ledger", "document", "config"),
     ("estimate",),
     ("service", "target", "stores", "tokens", "tokenizer"),
-    ("transport", "catalog", "codecs", "recover", "ask", "portal", "parquet"),
+    ("transport", "catalog", "codecs", "recover", "ask", "portal", "parquet", "minilm"),
     ("fold", "ports", "canonical", "recent"),
     ("event", "errors", "wire", "types", "secret", "chart"),
 )

@@ -20,6 +20,7 @@ import msgspec
 from backstay.canonical import digest, request_key
 from backstay.config import Loaded
 from backstay.config.reliability import Cache as CacheSettings
+from backstay.config.reliability import SemanticCache as SemanticSettings
 from backstay.errors import ConfigurationError
 from backstay.estimate import Estimator
 from backstay.layers.admission import Admission
@@ -43,6 +44,7 @@ from backstay.layers.lease import Waiters
 from backstay.layers.queue import Queue, QueueStats
 from backstay.layers.queue_policy import QueuePolicy
 from backstay.layers.retry import Retry, RetryBudget, RetryPolicy
+from backstay.layers.semantic_cache import Embed, SemanticCache, SemanticPolicy
 from backstay.layers.spread import Group, MemberLoad, Spread
 from backstay.layers.telemetry import Listener, Telemetry
 from backstay.layers.timeout import Timeout
@@ -90,6 +92,7 @@ class Assembly:
         limits: LimitStore | None = None,
         cache: CacheStore | None = None,
         channels: Sequence[Channel] = (log_channel,),
+        embed: Embed | None = None,
     ) -> None:
         config = loaded.config
         self._loaded, self._meter, self._world, self._listener = loaded, meter, world, listener
@@ -108,6 +111,7 @@ class Assembly:
         self._quotas = tuple(policy_of(Quota, quota) for quota in config.quotas.values())
         self._hedge_policy = policy_of(HedgePolicy, config.hedge)
         self.cache = self._make_cache(config.cache, cache)
+        self.semantic_cache = self._make_semantic_cache(config.semantic_cache, embed)
         self.health = Health(policy_of(HealthPolicy, config.failover), clock=world.clock)
         groups = {name: policy_of(Group, group) for name, group in config.groups.items()}
         self.spread = Spread(groups, world=world, is_available=self.breakers.is_available)
@@ -133,6 +137,17 @@ class Assembly:
             listener=booker(self._meter, self._world),
         )
 
+    def _make_semantic_cache(self, settings: SemanticSettings, embed: Embed | None) -> SemanticCache | None:
+        if settings.model is None or embed is None:
+            return None
+        return SemanticCache(
+            self._own(MemoryCache(max_entries=settings.max_entries)),
+            embed,
+            clock=self._world.clock,
+            policy=policy_of(SemanticPolicy, settings),
+            version=addresses_of(self._loaded),
+        )
+
     def _make_failover(self) -> Failover:
         settings = self._loaded.config.failover
         degraded = set(settings.degraded)
@@ -155,7 +170,7 @@ class Assembly:
 
     def call_layers(self) -> tuple[Layer, ...]:
         """The layers around all targets, outer to inner."""
-        cached = () if self.cache is None else (self.cache,)
+        cached = tuple(one for one in (self.cache, self.semantic_cache) if one is not None)
         return (*self._telemetry("call", ""), *cached, self.join, self.queue, self.failover, self.spread)
 
     def target_layers(self, target: str) -> tuple[Layer, ...]:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from backstay.extract.door import Extracting, Notify, Order, Send, What
     from backstay.extract.extraction import Extraction
     from backstay.extract.plan import Options
+    from backstay.layers.semantic_cache import Embed
     from backstay.ledger.base import Ledger
     from backstay.stores.cache import CacheStore
     from backstay.stores.limit import LimitStore
@@ -103,6 +104,7 @@ class Client:
             limits=wired.limits,
             cache=wired.cache,
             channels=wired.channels,
+            embed=self._embedder(),
         )
         self._dispatch = Dispatch(
             self._loaded,
@@ -127,6 +129,21 @@ class Client:
             proxy = self._loaded.proxy()
             self._transport = HTTPTransport(proxy=proxy.reveal() if proxy else None)
         return self._transport
+
+    def _embedder(self) -> Embed | None:
+        """What turns a question into a vector for the semantic cache: a model in this process, or a provider's."""
+        model = self._loaded.config.semantic_cache.model
+        if model is None:
+            return None
+        from backstay.minilm import NAME, MiniLM
+
+        if model == NAME:
+            return MiniLM()
+
+        async def embed(text: str) -> Sequence[float]:
+            return (await self.embed(text, model=model)).vectors[0]
+
+        return embed
 
     def request(self, prompt: Prompt, settings: Mapping[str, Any]) -> Request:
         """The Request that a verb would send for `prompt` and `settings`, with its id made and its settings checked."""

