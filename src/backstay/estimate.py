@@ -9,10 +9,11 @@ import msgspec
 from backstay.catalog.catalog import Catalog
 from backstay.catalog.model import Model
 from backstay.catalog.price import estimate
+from backstay.catalog.tariff import Tariff
 from backstay.recent import Recent
 from backstay.target import parse_model
 from backstay.tokens import estimate_request
-from backstay.types import Cost, Request
+from backstay.types import Cost, Request, Usage
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,26 +31,42 @@ def estimate_cost(request: Request, catalog: Catalog) -> Estimate:
 
 
 class Estimator:
-    """The Estimate of requests to one model, worked out once for all layers that need it of one request.
+    """The Estimate of requests to one model, worked out once for all layers that need it of one request; and what answers cost.
 
-    Prices change by the minute at most, so an estimate is made anew with each minute of `at`.
+    Prices change by the minute at most, so the tariff, and with it each estimate, is made anew with each minute.
     """
 
-    __slots__ = ("_minute", "_model", "_recent")
+    __slots__ = ("_limit", "_minute", "_model", "_recent", "_tariff")
 
     def __init__(self, model: Model | None) -> None:
         self._model = model
-        self._minute: dt.datetime | None = None
+        self._limit = None if model is None else model.max_output_tokens
+        self._minute = -1
+        self._tariff: Tariff | None = None
         self._recent = Recent(self._estimate)
 
-    def __call__(self, request: Request, at: dt.datetime) -> Estimate:
-        minute = at.replace(second=0, microsecond=0)
-        if minute != self._minute:
-            self._minute, self._recent = minute, Recent(self._estimate)
+    def __call__(self, request: Request, second: int) -> Estimate:
+        """The Estimate of `request` if it is sent at `second` (Unix time)."""
+        self._turn(second)
         return self._recent(request)
 
+    def price(self, usage: Usage, second: int) -> Cost | None:
+        """What `usage` cost at the rates of `second`; None where it is unknown. Raises ValueError for a negative count."""
+        self._turn(second)
+        return None if self._tariff is None else self._tariff.price(usage)
+
+    def _turn(self, second: int) -> None:
+        minute = second // 60
+        if minute != self._minute:
+            self._minute, self._recent = minute, Recent(self._estimate)
+            if self._model is not None:
+                self._tariff = Tariff(self._model, dt.datetime.fromtimestamp(minute * 60, tz=dt.UTC))
+
     def _estimate(self, request: Request) -> Estimate:
-        return estimate_for(request, self._model, at=self._minute)
+        input_tokens = estimate_request(request)
+        limit = self._limit if request.max_output_tokens is None else request.max_output_tokens
+        cost = None if self._tariff is None or limit is None else self._tariff.estimate(input_tokens, limit)
+        return Estimate(input_tokens=input_tokens, output_tokens=limit, cost=cost)
 
 
 def estimate_for(request: Request, model: Model | None, *, at: dt.datetime | None = None) -> Estimate:

@@ -28,7 +28,7 @@ def price(model: Model, usage: Usage, *, at: dt.datetime | None = None, is_batch
         return None
     is_estimate = len(set(exact)) > 1 or _is_mixed(model.possible(at, is_batch=is_batch), usage) or has_excess(usage)
     nano = (max(exact) + MILLION // 2) // MILLION
-    return Cost(nano_usd=nano, is_estimate=is_estimate, price_id=_price_id(model, is_batch))
+    return Cost(nano_usd=nano, is_estimate=is_estimate, price_id=price_id(model, is_batch))
 
 
 def check_counts(usage: Usage) -> None:
@@ -116,7 +116,7 @@ def estimate(model: Model, input_tokens: int, output_tokens: int, *, at: dt.date
     exact = [total for total in sums if total is not None]
     if not exact or len(exact) < len(sums):
         return None
-    return Cost(nano_usd=-(-max(exact) // MILLION), is_estimate=True, price_id=_price_id(model, False))
+    return Cost(nano_usd=-(-max(exact) // MILLION), is_estimate=True, price_id=price_id(model, False))
 
 
 def _most(rates: Rates, input_tokens: int, output_tokens: int) -> int | None:
@@ -138,5 +138,6 @@ def _most(rates: Rates, input_tokens: int, output_tokens: int) -> int | None:
     return exact
 
 
-def _price_id(model: Model, is_batch: bool) -> str:
+def price_id(model: Model, is_batch: bool) -> str:
+    """The name of a price in the ledger: the model, and the day when its row was checked."""
     return f"{model.provider}/{model.id}@{model.checked}{'/batch' if is_batch else ''}"

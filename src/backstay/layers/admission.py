@@ -16,7 +16,6 @@ a nearly used-up window (`remaining` below a fifth) becomes a gate until its res
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import math
 from collections.abc import Iterable, Sequence
 
@@ -104,8 +103,7 @@ class Admission:
 
     def _claim(self, call: Call) -> Claim:
         clock = self._world.clock
-        at = dt.datetime.fromtimestamp(clock.wall_ns() // 10**9, tz=dt.UTC)
-        entries = self._plan.entries(call.request, self._estimator, at)
+        entries = self._plan.entries(call.request, self._estimator, clock.wall_ns() // 10**9)
         max_wait, ttl = self._max_wait, DEFAULT_TTL
         if call.deadline is not None:
             left = call.deadline - clock.monotonic()
@@ -161,8 +159,8 @@ class Admission:
 
     async def explain(self, request: Request) -> list[str]:
         """Why `request` would wait or be refused now: a sentence for each rule that is in the way; empty if nothing is."""
-        at = dt.datetime.fromtimestamp(self._world.clock.wall_ns() // 10**9, tz=dt.UTC)
-        return explain(self._plan.entries(request, self._estimator, at), await self.standings(request))
+        second = self._world.clock.wall_ns() // 10**9
+        return explain(self._plan.entries(request, self._estimator, second), await self.standings(request))
 
 
 def _of_response(response: Response) -> dict[str, int]:

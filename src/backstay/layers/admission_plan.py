@@ -7,7 +7,6 @@ is cut to that limit where a likely count says that the request fits: else a bou
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
@@ -86,10 +85,10 @@ class Plan:
             self._kept[number, scope] = found
         return found
 
-    def entries(self, request: Request, estimator: Estimator, at: dt.datetime) -> list[Entry]:
+    def entries(self, request: Request, estimator: Estimator, second: int) -> list[Entry]:
         """What `request` asks for at most, of every rule. Raises ConfigurationError where a budget counts what has no price."""
         rules = self.rules(request)
-        estimate = estimator(request, at)
+        estimate = estimator(request, second)
         output = DEFAULT_OUTPUT if estimate.output_tokens is None else estimate.output_tokens
         amounts: dict[str, int] = {
             "requests": 1,

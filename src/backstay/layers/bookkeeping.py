@@ -14,7 +14,6 @@ never hides why an attempt failed.
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 from typing import Any, NamedTuple
 
@@ -41,7 +40,6 @@ class _Trip(NamedTuple):
 
     call: Call
     started_ns: int
-    at: dt.datetime
     estimate: Cost | None
 
 
@@ -70,8 +68,7 @@ class Bookkeeping:
 
     def _begin(self, call: Call) -> _Trip:
         started_ns = self._world.clock.wall_ns()
-        at = dt.datetime.fromtimestamp(started_ns // 10**9, tz=dt.UTC)
-        return _Trip(call, started_ns, at, self._estimator(call.request, at).cost)
+        return _Trip(call, started_ns, self._estimator(call.request, started_ns // 10**9).cost)
 
     async def _written(self, reserved: Ticket, trip: _Trip) -> None:
         """Wait until the reservation is durable. Whoever stops waiting gives it back: nothing was sent."""
@@ -107,7 +104,7 @@ class Bookkeeping:
         if response.cost is not None:
             return response
         try:
-            cost = self._meter.catalog.price(self._provider, self._model, response.usage, at=trip.at)
+            cost = self._estimator.price(response.usage, trip.started_ns // 10**9)
         except ValueError as error:  # counts that mean nothing: the answer is good, its price is not known
             log.warning("%s: the provider's usage has no price: %s", self._target, error)
             return response
