@@ -55,6 +55,9 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path: Path) -> None:
         "backstay/py.typed",
         "backstay/extract/schemas/invoice.json",
         "backstay/ledger/migrations/001_attempt.sql",
+        "backstay/prompts/shipped/situation_summary.md",
+        "backstay/stores/migrations/001_attempt.sql",
+        "backstay/stores/scripts/cache.lua",
     ):
         assert wanted in names
     assert not [name for name in names if name.endswith((".pth", ".pyc"))]

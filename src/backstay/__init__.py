@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backstay.layers.retry_function import retry
     from backstay.offline.scripted import Scripted
     from backstay.recover import align, parse
+    from backstay.replay import record, replay
     from backstay.secret import Secret
     from backstay.service import Call, Reply, stack
     from backstay.types import (
@@ -49,6 +50,7 @@ _HOMES = {
     "layers.retry_function": ("retry",),
     "offline.scripted": ("Scripted",),
     "recover": ("align", "parse"),
+    "replay": ("record", "replay"),
     "secret": ("Secret",),
     "service": ("Call", "Reply", "stack"),
     "types": (
@@ -104,6 +106,8 @@ __all__ = [
     "create_client",
     "load",
     "parse",
+    "record",
+    "replay",
     "retry",
     "stack",
     "system",

@@ -50,6 +50,8 @@ from backstay.layers.telemetry import Listener, Telemetry
 from backstay.layers.timeout import Timeout
 from backstay.ports import World
 from backstay.recent import Recent
+from backstay.replay.booking import Booking
+from backstay.replay.layer import JournalLayer
 from backstay.service import Layer
 from backstay.stores.cache import CacheStore
 from backstay.stores.guarded import CacheStats
@@ -170,8 +172,9 @@ class Assembly:
 
     def call_layers(self) -> tuple[Layer, ...]:
         """The layers around all targets, outer to inner."""
+        journal = JournalLayer(self._world, booking=Booking(self._meter, world=self._world))
         cached = tuple(one for one in (self.cache, self.semantic_cache) if one is not None)
-        return (*self._telemetry("call", ""), *cached, self.join, self.queue, self.failover, self.spread)
+        return (*self._telemetry("call", ""), journal, *cached, self.join, self.queue, self.failover, self.spread)
 
     def target_layers(self, target: str) -> tuple[Layer, ...]:
         """The layers of one target, outer to inner."""

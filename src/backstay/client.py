@@ -30,6 +30,7 @@ from backstay.offline.local import Local
 from backstay.offline.provider import Offline
 from backstay.offline.rules import SHIPPED
 from backstay.ports import World
+from backstay.replay.current import current_world
 from backstay.secret import Secret
 from backstay.service import Call, Reply, Service, stack
 from backstay.target import parse_model
@@ -274,8 +275,9 @@ class Client:
         return await self.layers.status()
 
     def identity(self) -> dict[str, Any]:
-        """The id and the creation time (Unix seconds) of a request that is made now."""
-        return {"id": self._world.ids.new(), "created_at": self._world.clock.wall_ns() / 1e9}
+        """The id and the creation time (Unix seconds) of a request that is made now; in a replay, the recorded ones."""
+        world = current_world(self._world)
+        return {"id": world.ids.new(), "created_at": world.clock.wall_ns() / 1e9}
 
     async def aclose(self) -> None:
         """Close pooled connections and the ledger, as far as the client opened them. Idempotent."""

@@ -6,9 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backstay.config.reliability import Tiers
+from backstay.prompts import PromptLibrary, Rendered, Template, Variable
+from backstay.prompts.escape import enclosed
 from backstay.prompts.examples import Example, few_shot, select, show
-from backstay.prompts.fit import MARK, fit
-from backstay.prompts.tier import choose_tier
+from backstay.prompts.fit import MARK, fit, fit_prompt
+from backstay.prompts.tier import choose_tier, model_of
 from backstay.tokens import upper_bound
 
 WORDS = st.lists(
@@ -70,6 +73,73 @@ def test_a_heading_inside_a_document_is_the_documents() -> None:
     assert "Be long." not in fit(text, 40, critical=["Rules"]).text
 
 
+def read_letter(letter: str) -> Rendered:
+    template = Template(
+        name="read",
+        system="You read letters.",
+        user="# Task\nRead it.\n\n{{ letter }}\n\n# Question\nWhat is it?",
+        variables={"letter": Variable()},
+    )
+    return PromptLibrary(templates=[template]).render("read", letter=letter)
+
+
+@given(
+    st.lists(st.sampled_from(["One two.", "<b>", "\n\n", "# Question", "</letter>", "\n"]), max_size=40),
+    st.integers(40, 200),
+)
+def test_a_fitted_document_keeps_its_tags(pieces: list[str], most: int) -> None:
+    """However much of it goes, what was said by others stays between its tags, and the rest of the prompt outside."""
+    letter = " ".join(pieces)
+    prompt, fitted = fit_prompt(read_letter(letter), most, critical=["Question"])
+    text = prompt.messages[-1].text
+    assert upper_bound(prompt.system or "") + upper_bound(text) <= most
+    assert fitted.text == text
+    assert text.count("<letter id=") == text.count("</letter id=")
+    if "<letter" in text and MARK in (body := enclosed(text, "letter") or ""):
+        assert letter.startswith(body.removesuffix(MARK).rstrip())
+    if upper_bound(f"{MARK}\n\n# Question\nWhat is it?") <= most - upper_bound(prompt.system or ""):
+        assert text.endswith("# Question\nWhat is it?")
+
+
+@pytest.mark.parametrize("most", range(1, 60, 2))
+def test_a_tag_is_whole_or_gone(most: int) -> None:
+    """Also where its section is all there is, and is cut down to words."""
+    text = fit('<doc id="n">\nfour words are here and some more of them\n</doc id="n">', most, critical=["doc"]).text
+    if text not in ("", MARK):
+        assert text.startswith('<doc id="n">\nfour')
+        assert text.endswith('\n</doc id="n">')
+
+
+def test_json_is_cut_between_its_values() -> None:
+    """It has no sentences and no spaces; a number with a comma in a text is no place to cut."""
+    facts = ",".join(f'"1,{number}00"' for number in range(60))
+    fitted = fit(f'# Task\nGo.\n<facts id="n">\n[{facts}]\n</facts id="n">\n', 100)
+    body = enclosed(fitted.text, "facts") or ""
+    assert facts.startswith(kept := body.removeprefix("[").removesuffix(f" {MARK}"))
+    assert kept.endswith('00"')
+    assert kept.count('"') % 2 == 0
+
+
+def test_what_must_stay_is_not_fitted() -> None:
+    """A budget that the system part fills is an error, and not an empty question."""
+    with pytest.raises(ValueError, match="must stay"):
+        fit_prompt(read_letter("x"), 3)
+
+
+def test_a_heading_in_a_code_fence_is_code() -> None:
+    """A comment of a shell script begins no section."""
+    text = "# Task\nRun:\n```sh\n# Rules\nls\n```\n"
+    with pytest.raises(ValueError, match="there is: Task"):
+        fit(text, 5, critical=["Rules"])
+
+
+def test_nothing_else_is_kept_beside_a_critical_section_that_is_cut() -> None:
+    """Also where the mark for what is gone takes more than what is gone."""
+    fitted = fit("# A\nx\n# Rules\n" + "word " * 40, 30, critical=["Rules"])
+    assert "# A" not in fitted.text
+    assert [one.section for one in fitted.dropped] == ["A", "Rules"]
+
+
 def test_bad_arguments_say_what_there_is() -> None:
     """A critical section that is not there is an error with the names that are."""
     with pytest.raises(ValueError, match="there is: Task"):
@@ -125,3 +195,10 @@ def test_a_few_shot_prompt_keeps_texts_in_their_places() -> None:
 def test_tiers_by_complexity_and_length(length: int, complexity: str, tier: str) -> None:
     """The bounds as they are stated."""
     assert choose_tier(length, complexity) == tier  # type: ignore[arg-type]
+
+
+def test_a_tier_is_a_configured_model_or_a_better_one() -> None:
+    """Never a weaker one: then the client's own model is asked."""
+    tiers = Tiers(BASIC="a:small", PREMIUM="a:large")
+    assert [model_of(tier, tiers) for tier in ("BASIC", "ADVANCED", "PREMIUM")] == ["a:small", "a:large", "a:large"]  # type: ignore[arg-type]
+    assert model_of("PREMIUM", Tiers(BASIC="a:small")) == model_of(None, tiers) == ""

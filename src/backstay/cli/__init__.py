@@ -20,10 +20,17 @@ COMMANDS = {
     "ground": "Find what a text states that its sources do not.",
     "limits": "Limits, budgets, waits and targets as they stand now.",
     "models": "Models, their limits and prices.",
+    "prompts": "Prompts: list, show, render, compare and check them.",
+    "record": "Run a program and note every call that it makes to a model.",
     "recover": "Recover JSON from a model's text.",
+    "simulate": "What traffic would cost and how it would fare, in virtual time.",
+    "replay": "Check, read, compare and run recorded journals.",
     "usage": "Calls, tokens and cost by day, model, task or tenant.",
 }
 """Each name is a module of this package with a click command `command`; the words stand in the list of commands."""
+
+MODULES = {"record": "record_run"}
+"""Commands whose module has another name."""
 
 FAILED, WRONG, INTERRUPTED = 1, 2, 130
 
@@ -37,7 +44,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"backstay.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"backstay.cli.{MODULES.get(cmd_name, cmd_name)}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

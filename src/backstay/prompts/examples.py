@@ -45,7 +45,7 @@ def select(
     while rest and len(chosen) < limit:
         best = max(sorted(rest), key=lambda place: near[place] - _likeness(place, chosen, bags, weight))
         rest.discard(best)
-        tokens = count(show(examples[best]))
+        tokens = count(show(examples[best]) + "\n")
         if tokens <= left:
             chosen.append(best)
             left -= tokens

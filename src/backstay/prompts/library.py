@@ -1,7 +1,9 @@
 """PromptLibrary: templates from folders and from code, by name and version; a later folder wins over an earlier one.
 
-A file is `NAME.md`, or `NAME@VERSION.md` where several versions are kept; its front matter says the same name. Without a version
-the newest is meant, by numbers where versions are numbers ("1.10" is after "1.9").
+A file's front matter says its name and version; the file is called `NAME.md`, or `NAME@VERSION.md` where several versions are
+kept. Without a version the newest of the last folder that has the name is meant, so that an upgrade of the package never takes
+the place of a prompt of your own. Versions are compared by numbers where they are numbers ("1.10" is after "1.9"), and a
+version with a word after it ("2.0-draft") comes before the one without.
 """
 
 from __future__ import annotations
@@ -11,14 +13,14 @@ import importlib.resources
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
 from backstay.errors import ConfigurationError
 from backstay.ports import SystemRandom
 from backstay.prompts.rendered import Rendered
-from backstay.prompts.template import Template, Variable
+from backstay.prompts.template import Template
 from backstay.types import user
 
 FRONT: Final = re.compile(r"---\r?\n(.*?)\r?\n---[ \t]*\r?\n(.*)", re.DOTALL)
@@ -41,7 +43,14 @@ class File(Protocol):
     def read_text(self, encoding: str) -> str: ...
 
 
-Shelf: TypeAlias = dict[str, dict[str, Template]]
+class Kept(NamedTuple):
+    """A template on the shelf; `layer` counts the folders that came before its own."""
+
+    layer: int
+    template: Template
+
+
+Shelf: TypeAlias = dict[str, dict[str, Kept]]
 
 
 class PromptLibrary:
@@ -61,21 +70,23 @@ class PromptLibrary:
         self._shelf: Shelf = {}
         faults: list[str] = []
         if with_shipped:
-            _load(_shipped_files(), self._shelf, faults)
-        for folder in folders:
+            _load(_shipped_files(), self._shelf, faults, layer=0)
+        for layer, folder in enumerate(folders, 1):
             path = Path(folder)
             if not path.is_dir():
                 faults.append(f"{path}: is no folder")
                 continue
-            _load(sorted(path.glob("*.md")), self._shelf, faults)
+            files = [file for file in sorted(path.glob("*.md")) if file.name.lower() != "readme.md"]
+            _load(files, self._shelf, faults, layer=layer)
         if faults:
             raise ConfigurationError(*faults)
+        self._in_code = len(folders) + 1
         for template in templates:
             self.add(template)
 
     def add(self, template: Template) -> None:
         """Put a template on the shelf, over one of the same name and version."""
-        self._shelf.setdefault(template.name, {})[template.version] = template
+        self._shelf.setdefault(template.name, {})[template.version] = Kept(self._in_code, template)
 
     def names(self) -> list[str]:
         """All names, sorted."""
@@ -86,17 +97,17 @@ class PromptLibrary:
         return sorted(self._versions(name), key=_order)
 
     def get(self, name: str, version: str | None = None) -> Template:
-        """The template; the newest version without one. Raises ConfigurationError with near names."""
+        """The template; without a version the newest of the last folder with that name. Raises ConfigurationError."""
         versions = self._versions(name)
         if version is None:
-            return versions[max(versions, key=_order)]
+            return versions[max(versions, key=lambda one: (versions[one].layer, _order(one)))].template
         if version not in versions:
             raise ConfigurationError(
                 f"prompt {name}: no version {version!r}; there is {', '.join(self.versions(name))}"
             )
-        return versions[version]
+        return versions[version].template
 
-    def _versions(self, name: str) -> dict[str, Template]:
+    def _versions(self, name: str) -> dict[str, Kept]:
         if name not in self._shelf:
             near = difflib.get_close_matches(name, self._shelf, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"there is: {', '.join(self.names())}"
@@ -130,6 +141,16 @@ class PromptLibrary:
             faults += [f"prompt {name}: has no variable {one}" for one in sorted(set(variables) - declared.keys())]
         return faults
 
+    def faults(self) -> list[str]:
+        """What is wrong with the prompts that can be read: a sentence for each schema that is no JSON Schema."""
+        faults = []
+        for name in self.names():
+            for version in self.versions(name):
+                schema = self.get(name, version).schema
+                if schema is not None and (fault := _schema_fault(schema)):
+                    faults.append(f"prompt {name} {version}: schema: {fault}")
+        return faults
+
     def diff(self, name: str, old: str, new: str) -> str:
         """The change from version `old` to `new`, as a unified diff of their parts; empty where nothing changed."""
         before, after = (_written(self.get(name, version)) for version in (old, new))
@@ -147,7 +168,8 @@ def _shipped_files() -> Iterator[File]:
     yield from sorted((one for one in folder.iterdir() if one.name.endswith(".md")), key=lambda one: one.name)
 
 
-def _load(files: Iterable[File], shelf: Shelf, faults: list[str]) -> None:
+def _load(files: Iterable[File], shelf: Shelf, faults: list[str], *, layer: int) -> None:
+    seen: dict[tuple[str, str], str] = {}
     for file in files:
         try:
             template = read_template(file.read_text(encoding="utf-8"), source=file.name)
@@ -156,7 +178,10 @@ def _load(files: Iterable[File], shelf: Shelf, faults: list[str]) -> None:
         except UnicodeDecodeError as error:
             faults.append(f"prompt file {file.name}: is not UTF-8: {error}")
         else:
-            shelf.setdefault(template.name, {})[template.version] = template
+            name, version = template.name, template.version
+            if (first := seen.setdefault((name, version), file.name)) != file.name:
+                faults.append(f"prompt file {file.name}: {first} is {name}, version {version}, already")
+            shelf.setdefault(name, {})[version] = Kept(layer, template)
 
 
 def read_template(text: str, *, source: str = "text") -> Template:
@@ -171,12 +196,12 @@ def read_template(text: str, *, source: str = "text") -> Template:
     bodies = {parts[at].lower(): parts[at + 1].strip() for at in range(1, len(parts), 2)}
     if len(bodies) * 2 + 1 != len(parts):
         raise ConfigurationError(f"prompt file {source}: a heading # System or # User stands twice")
+    facts = {name: value for name, value in header.items() if value is not None}
+    facts |= {"version": str(header.get("version", "1")), "source": source}
+    facts |= {"system": bodies.get("system", ""), "user": bodies.get("user", "")}
     try:
-        variables = msgspec.convert(header.pop("variables", None) or {}, dict[str, Variable])
-        facts = msgspec.convert(header, dict[str, Any]) | {"variables": variables, "source": source}
-        facts["version"] = str(facts.get("version", "1"))
-        return Template(**facts, system=bodies.get("system", ""), user=bodies.get("user", ""))
-    except (msgspec.ValidationError, TypeError) as error:
+        return msgspec.convert(facts, Template)
+    except msgspec.ValidationError as error:
         raise ConfigurationError(f"prompt file {source}: {error}") from error
 
 
@@ -204,8 +229,22 @@ def _schema(text: str, source: str) -> dict[str, Any]:
         raise ConfigurationError(f"prompt file {source}: the schema is no JSON object: {error}") from error
 
 
+def _schema_fault(schema: dict[str, Any]) -> str:
+    """Why `schema` is no JSON Schema (draft 2020-12); empty where it is one."""
+    import jsonschema_rs
+
+    try:
+        jsonschema_rs.meta.validate(schema)
+        jsonschema_rs.Draft202012Validator(schema)
+    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        return str(error).partition("\n")[0]
+    return ""
+
+
 def _order(version: str) -> tuple[tuple[int, int, str], ...]:
-    return tuple((1, int(part), "") if part.isdigit() else (0, 0, part) for part in re.split(r"[.\-_]", version))
+    """A key to sort by: a number is above the end of the version, the end above a word ("1.0-draft", "1.0", "1.0.1")."""
+    parts = re.split(r"[.\-_+]", version)
+    return (*((2, int(part), "") if part.isdecimal() else (0, 0, part) for part in parts), (1, 0, ""))
 
 
 def _written(template: Template) -> list[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from backstay.prompts.tier import Tier
 from backstay.types import Message, Request, ResponseFormat
 
 
@@ -23,7 +24,7 @@ class Rendered(msgspec.Struct, frozen=True, kw_only=True):
     system: str | None
     messages: tuple[Message, ...]
     schema: dict[str, Any] | None = None
-    tier: str | None = None
+    tier: Tier | None = None
 
     def settings(self) -> dict[str, Any]:
         """The keyword settings for any verb of the client: `client.generate(list(r.messages), **r.settings())`.

@@ -25,7 +25,8 @@ no attribute, no index, no call and no format string that a value or a name coul
     trusted   the developer's own words, verbatim; never for what a user wrote
 
 A template with `engine: minijinja` may have loops and conditions over the same, already escaped values; it is the developer's
-text, and has fuel for 100,000 steps.
+text, and has fuel for 100,000 steps. What it takes out of a list or an object is written as a `text` is, and is plain data: no
+object of the program is within its reach. `{{ name }}` of a `json` variable is the whole value between its tags, as ever.
 """
 
 from __future__ import annotations
@@ -40,11 +41,15 @@ import msgspec
 
 from backstay.errors import ConfigurationError
 from backstay.prompts.escape import enclose, escape_json, escape_line, escape_text
+from backstay.prompts.tier import Tier
 
 Kind: TypeAlias = Literal["document", "json", "text", "number", "flag", "trusted"]
 Engine: TypeAlias = Literal["plain", "minijinja"]
 
 PLACE: Final = re.compile(r"\{\{ *([a-z][a-z0-9_]*) *\}\}")
+STRANGE: Final = re.compile(r"\{\{[^\n}]{0,40}(?:\}\})?|\{%[^\n%]{0,40}(?:%\})?")
+"""What is left of braces once the places are taken out: a place that is none, or the start of a statement."""
+
 NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 FUEL: Final = 100_000
 BUILT_IN: Final = frozenset({"range", "dict", "namespace"})
@@ -77,7 +82,7 @@ class Template(msgspec.Struct, frozen=True, kw_only=True):
     user: str
     variables: dict[str, Variable] = {}
     schema: dict[str, Any] | None = None
-    tier: Literal["BASIC", "ADVANCED", "PREMIUM"] | None = None
+    tier: Tier | None = None
     engine: Engine = "plain"
     source: str = "code"
 
@@ -126,10 +131,15 @@ def _faults(template: Template) -> list[str]:
     ]
     if not template.user.strip():
         faults.append("the part # User is empty")
+    faults += [
+        f"variables.{name}.default: {fault}"
+        for name, one in template.variables.items()
+        if not one.is_required and (fault := _unfit(one.kind, name, one.default))
+    ]
     whole = f"{template.system}\n{template.user}"
     if template.engine == "plain":
         used = set(PLACE.findall(whole))
-        strange = [found[0] for found in re.finditer(r"\{\{.*?\}\}|\{%.*?%\}", whole) if not PLACE.fullmatch(found[0])]
+        strange = [found[0] for found in STRANGE.finditer(PLACE.sub("", whole))]
         faults += [f"{place}: only {{{{ name }}}} is a place; `engine: minijinja` allows more" for place in strange]
     else:
         used = _jinja_names(whole, faults)
@@ -140,6 +150,15 @@ def _faults(template: Template) -> list[str]:
     return faults
 
 
+def _unfit(kind: Kind, name: str, value: Any) -> str:
+    """Why `value` cannot be written as `kind`; empty where it can."""
+    try:
+        WRITERS[kind](name, value, "0")
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
 def _plain(text: str, texts: Mapping[str, str], given: Mapping[str, Any]) -> str:
     return PLACE.sub(lambda place: texts[place[1]], text).strip()
 
@@ -147,25 +166,52 @@ def _plain(text: str, texts: Mapping[str, str], given: Mapping[str, Any]) -> str
 def _jinja(text: str, texts: Mapping[str, str], given: Mapping[str, Any]) -> str:
     import minijinja
 
-    engine = minijinja.Environment(fuel=FUEL, undefined_behavior="strict")
-    values = {
-        name: _harmless(value) for name, value in given.items() if isinstance(value, (bool, int, float, list, tuple))
-    }
+    engine = minijinja.Environment(fuel=FUEL, undefined_behavior="strict", pycompat=False)
+    values = {name: _seen(texts[name], value) for name, value in given.items()}
     try:
-        return str(engine.render_str(text, **{**texts, **values})).strip()
+        return str(engine.render_str(text, **values)).strip()
     except minijinja.TemplateError as error:
-        raise ConfigurationError(f"the template failed: {error}") from error
+        reason = str(error).partition("\n")[0]  # what follows shows the values
+        raise ConfigurationError(f"the template failed: {reason}") from None
+
+
+class _Items(list[Any]):
+    """A list that a loop goes through, and that writes itself as its variable's kind does."""
+
+    written = ""
+
+    def __str__(self) -> str:
+        return self.written
+
+
+class _Fields(dict[str, Any]):
+    """An object, likewise. An empty one stands for null, so that a condition takes it for nothing."""
+
+    written = ""
+
+    def __str__(self) -> str:
+        return self.written
+
+
+def _seen(written: str, value: Any) -> Any:
+    """What a statement of a template sees of a value: a number or a flag as it is, a text as it is written, a structure."""
+    if isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, str):
+        return written
+    plain = _harmless(msgspec.json.decode(msgspec.json.encode(value)))
+    shown = _Items(plain) if isinstance(plain, list) else _Fields(plain or {})
+    shown.written = written
+    return shown
 
 
 def _harmless(value: Any) -> Any:
-    """A list for a loop: its texts escaped, its objects with escaped texts."""
+    """Decoded JSON with every text, names of members too, escaped and in one line."""
     if isinstance(value, str):
-        return escape_text(value)
-    if isinstance(value, Mapping):
-        return {str(key): _harmless(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_harmless(one) for one in value]
-    return value
+        return escape_line(value)
+    if isinstance(value, dict):
+        return {escape_line(key): _harmless(one) for key, one in value.items()}
+    return [_harmless(one) for one in value] if isinstance(value, list) else value
 
 
 def _jinja_names(text: str, faults: list[str]) -> set[str]:

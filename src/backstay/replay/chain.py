@@ -1,8 +1,8 @@
 """Chain: lines that hold each other fast, so that a journal that was changed, cut or reordered does not pass for whole.
 
-A line is `{"hash":"<64 hex digits>","entry":{...}}`. Its hash is the SHA-256 of the hash of the line before and of the bytes of its
-own entry, so a change of any byte breaks it there and a missing or moved line breaks it there. The form is exact: there is one
-way to write a line, and no byte of it is free. It is a seal against accidents and careless edits, not a signature: whoever
+A line is `{"hash":"<64 hex digits>","entry":{...}}`. Its hash is the SHA-256 of the hash of the line before and of the bytes of
+its own entry, so a change of any byte breaks it there and a missing or moved line breaks it there. The form is exact: there is
+one way to write a line, and no byte of it is free. It is a seal against accidents and careless edits, not a signature: whoever
 rewrites the whole file can make new hashes.
 """
 
@@ -42,6 +42,8 @@ class Chain:
         body = line[_BODY : -len(_TAIL)]
         expected = hashlib.sha256(self._last + body).digest()
         if line[len(_HEAD) : _BODY - len(_MIDDLE)] != expected.hex().encode():
-            raise Broken("its hash does not follow from the line before: it, or a line before it, was changed or taken out")
+            raise Broken(
+                "its hash does not follow from the line before: it, or a line before it, was changed or taken out"
+            )
         self._last = expected
         return body

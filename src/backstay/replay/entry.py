@@ -158,7 +158,7 @@ class Snapshot(_Entry, frozen=True, kw_only=True, tag="snapshot"):
 
     sha256: str
     tick: int | None = None
-    state: msgspec.Raw | None = None
+    state: msgspec.Raw = msgspec.Raw()
     delta: Delta | None = None
 
 
@@ -200,7 +200,7 @@ def encode_entry(entry: Entry) -> bytes:
 
 def decode_entry(body: bytes) -> Entry:
     """The entry in `body`. Raises ValueError where it is none of this version."""
-    entry = _READ.decode(body)
+    entry: Entry | Packed = _READ.decode(body)
     return _UNPACK.decode(entry.data) if isinstance(entry, Packed) else entry
 
 

@@ -91,13 +91,17 @@ def read_journal(path: str | os.PathLike[str]) -> Journal:
     except OSError as error:
         raise ConfigurationError(f"{file}: no journal can be read there: {error.strerror}") from error
     try:
-        return parse_journal(_unpacked(data) if file.suffix == ".zst" else data)
+        if file.suffix != ".zst":
+            return parse_journal(data)
+        lines, is_whole = _unpacked(data)
+        journal = parse_journal(lines)
+        return journal if is_whole else msgspec.structs.replace(journal, end=None)
     except JournalDamaged as error:
         raise JournalDamaged(f"{file}: {error.message}", line=error.line) from error
 
 
-def _unpacked(data: bytes) -> bytes:
-    """The lines in a Zstandard frame, as far as whole blocks of it are there."""
+def _unpacked(data: bytes) -> tuple[bytes, bool]:
+    """The lines in a Zstandard frame, as far as whole blocks of it are there, and whether its end with the checksum is."""
     library = load_zstandard()
     frame = library.ZstdDecompressor().decompressobj()
     try:
@@ -106,7 +110,7 @@ def _unpacked(data: bytes) -> bytes:
         raise JournalDamaged(f"it is not sound Zstandard data: {error}") from error
     if frame.unused_data:
         raise JournalDamaged(f"{len(frame.unused_data)} bytes stand after its end")
-    return lines
+    return lines, bool(frame.eof)
 
 
 def parse_journal(data: bytes) -> Journal:

@@ -1,7 +1,7 @@
 """JournalLayer: where a call meets the current run: recorded, answered from the journal, or passed on.
 
-It stands outermost but for telemetry: what a cache, a queue, a retry or another target did is part of the answer that is recorded,
-and in a replay nothing of it runs. Without a current run it looks up one context variable and passes the call on.
+It stands outermost but for telemetry: what a cache, a queue, a retry or another target did is part of the answer that is
+recorded, and in a replay nothing of it runs. Without a current run it looks up one context variable and passes the call on.
 
     complete    recorded: the answer as it left this layer; replayed: that answer
     failed      recorded: the error with its facts, and the events before it; replayed: an equal error after equal events
@@ -10,14 +10,10 @@ and in a replay nothing of it runs. Without a current run it looks up one contex
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from backstay.ports import World
 from backstay.replay.current import current
-from backstay.service import Call, Outcome, Reply, Service
-
-Booking = Callable[[Call, Outcome], None]
-"""Hears of every call that a journal answered, and how."""
+from backstay.replay.run import Booking
+from backstay.service import Call, Reply, Service
 
 
 class JournalLayer:
@@ -31,8 +27,4 @@ class JournalLayer:
         run = current()
         if run is None:
             return await inner(call)
-        reply, is_replayed = await run.answer(call, inner, self._world)
-        if is_replayed and self._booking is not None:
-            booking = self._booking
-            reply.observe(lambda outcome: booking(call, outcome))
-        return reply
+        return await run.answer(call, inner, self._world, self._booking)

@@ -77,6 +77,7 @@ class Writer:
             ) from error
         except OSError as error:
             raise ConfigurationError(f"{self.path}: cannot be written: {error.strerror}") from error
+        self._pid = os.getpid()
         self._chain = Chain()
         self._lock = threading.Lock()
         self._count = 0
@@ -92,6 +93,8 @@ class Writer:
         with self._lock:
             if self._file is None:
                 return
+            if self._pid != os.getpid():
+                raise JournalFailed(f"{self.path}: a forked process cannot write to its parent's journal")
             if self.failure is None:
                 try:
                     self._put(self._packing.pack(self._chain.seal(encode_entry(entry))))
@@ -110,6 +113,9 @@ class Writer:
     def close(self, outcome: str = "complete") -> None:
         """Write the last line, make the file durable and put it in its place. Idempotent. Raises JournalFailed."""
         if self._file is None:
+            return
+        if self._pid != os.getpid():
+            self._release()
             return
         try:
             self.add(End(entries=self._count, outcome=outcome))
