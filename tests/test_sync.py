@@ -117,3 +117,30 @@ def test_a_wrong_model_is_refused_when_the_client_is_made(tmp_path: Path) -> Non
     """Not at the first question."""
     with pytest.raises(ConfigurationError):
         Client("no-such-provider:x")
+
+
+def test_an_agent_works_without_a_loop_of_ones_own() -> None:
+    """The objective is met by a tool and an answer, in plain blocking code."""
+    from backstay.tools import ToolRegistry
+    from backstay.tools import tool as as_tool
+
+    @as_tool
+    def stock(item: str) -> int:
+        """How many are left.
+
+        Args:
+            item: its name
+        """
+        return {"rope": 3}[item]
+
+    script = Scripted(
+        '{"action": "use_tool", "tool_name": "stock", "parameters": {"item": "rope"}}',
+        '{"action": "final_answer", "result": "3 ropes", "confidence": 0.9}',
+    )
+    with Client("scripted:demo", services={"scripted": script}) as client:
+        from backstay.conversation import AgentOptions
+
+        result = client.run_agent(
+            ToolRegistry(stock), "How many ropes are left?", options=AgentOptions(protocol="json")
+        )
+    assert (result.result, result.stop_reason, result.iterations) == ("3 ropes", "answered", 2)

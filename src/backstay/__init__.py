@@ -12,14 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backstay.client import Client, Streaming, create_client
     from backstay.config import load
+    from backstay.conversation import Agent, AgentOptions, Chat
     from backstay.errors import LLMError
     from backstay.layers.retry import RetryPolicy
     from backstay.layers.retry_function import retry
     from backstay.offline.scripted import Scripted
+    from backstay.prompts import PromptLibrary
     from backstay.recover import align, parse
     from backstay.replay import record, replay
     from backstay.secret import Secret
     from backstay.service import Call, Reply, stack
+    from backstay.tools import ToolRegistry
     from backstay.types import (
         Audio,
         File,
@@ -45,14 +48,17 @@ if TYPE_CHECKING:
 _HOMES = {
     "client": ("Client", "Streaming", "create_client"),
     "config": ("load",),
+    "conversation": ("Agent", "AgentOptions", "Chat"),
     "errors": ("LLMError",),
     "layers.retry": ("RetryPolicy",),
     "layers.retry_function": ("retry",),
     "offline.scripted": ("Scripted",),
+    "prompts": ("PromptLibrary",),
     "recover": ("align", "parse"),
     "replay": ("record", "replay"),
     "secret": ("Secret",),
     "service": ("Call", "Reply", "stack"),
+    "tools": ("ToolRegistry",),
     "types": (
         "Audio",
         "File",
@@ -78,14 +84,18 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Agent",
+    "AgentOptions",
     "Audio",
     "Call",
+    "Chat",
     "Client",
     "File",
     "Image",
     "LLMError",
     "Message",
     "NamedTool",
+    "PromptLibrary",
     "Reasoning",
     "Refusal",
     "Reply",
@@ -99,6 +109,7 @@ __all__ = [
     "Text",
     "Tool",
     "ToolCall",
+    "ToolRegistry",
     "ToolResult",
     "Usage",
     "align",

@@ -25,12 +25,14 @@ if TYPE_CHECKING:
     from backstay.answer import JsonAnswer, TokenCount
     from backstay.assembly import Status
     from backstay.codecs.embedding import Embeddings
+    from backstay.conversation import AgentResult
     from backstay.document.document import Document
     from backstay.estimate import Estimate
     from backstay.extract.door import Extracting as AsyncExtracting
     from backstay.extract.door import What
     from backstay.extract.extraction import Extraction
     from backstay.extract.plan import Options
+    from backstay.tools import ToolRegistry
     from backstay.usage import Summary
 
 T = TypeVar("T")
@@ -112,6 +114,18 @@ class Client:
         return self._portal.run(
             client.embed(texts, model=model, dimensions=dimensions, timeout=timeout, metadata=metadata)
         )
+
+    def run_agent(self, tools: ToolRegistry, objective: str, **settings: Any) -> AgentResult:
+        """Work on `objective` with `tools`; `settings` are those of `conversation.Agent`, `store=` among them."""
+        from backstay.conversation import Agent
+
+        return self._portal.run(Agent(self._ensure(), tools, **settings).run(objective))
+
+    def resume_agent(self, tools: ToolRegistry, conversation_id: str, **settings: Any) -> AgentResult:
+        """Go on with what a crash broke off, from the conversation in `store=`; no side effect is done twice."""
+        from backstay.conversation import Agent
+
+        return self._portal.run(Agent(self._ensure(), tools, **settings).resume(conversation_id))
 
     def status(self) -> Status:
         """How the layers stand now; see the async client."""

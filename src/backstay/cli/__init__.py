@@ -12,6 +12,7 @@ import sys
 import click
 
 COMMANDS = {
+    "agent": "Work on an objective with the tools of a module.",
     "ask": "Ask a model; the answer streams to the terminal.",
     "calibrate": "Learn from labelled answers what a stated confidence is worth.",
     "config": "Show, check and save the configuration.",

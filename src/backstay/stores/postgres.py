@@ -24,7 +24,7 @@ from backstay.stores.failure import StoreFailed
 if TYPE_CHECKING:
     import asyncpg
 
-STEPS: Final = ("001_attempt.sql", "002_limit.sql")
+STEPS: Final = ("001_attempt.sql", "002_limit.sql", "003_conversation.sql")
 """The files that bring a schema from nothing to this version, in order."""
 
 MIGRATING: Final = 0x6261636B_6D696772

@@ -44,12 +44,14 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 class ArgumentCheck:
     """The check of one tool's arguments. Raises ValueError for parameters that are no JSON Schema."""
 
-    __slots__ = ("_is_open", "_loose", "_name", "_properties", "_validator")
+    __slots__ = ("_definitions", "_is_open", "_loose", "_name", "_properties", "_required", "_validator")
 
     def __init__(self, name: str, parameters: Mapping[str, Any]) -> None:
         self._name = name
         self._properties: Mapping[str, Any] = parameters.get("properties", {})
         self._is_open = parameters.get("additionalProperties") not in (None, False)
+        self._required = frozenset(parameters.get("required", ()))
+        self._definitions = {word: parameters[word] for word in ("$defs", "definitions") if word in parameters}
         self._loose = without_defaults(parameters)
         self._validator = jsonschema_rs.validator_for(dict(parameters))
 
@@ -65,9 +67,24 @@ class ArgumentCheck:
             arguments = parsed.value
         if not isinstance(arguments, dict):
             return Checked(faults=("$: the arguments are no object",))
+        arguments, dropped = self._without_nulls(arguments)
+        repaired += dropped
         if (self._is_open or arguments.keys() <= self._properties.keys()) and self._validator.is_valid(arguments):
             return Checked(arguments=arguments, coercions=repaired)
         return self._fitted(arguments, repaired)
+
+    def _without_nulls(self, arguments: dict[str, Any]) -> tuple[dict[str, Any], tuple[Coercion, ...]]:
+        """Null for a parameter that need not be given, and can't be null, is how some dialects leave it out."""
+        absent = {
+            name
+            for name, value in arguments.items()
+            if value is None and name not in self._required and name in self._properties
+            if not jsonschema_rs.is_valid({**self._definitions, **_as_schema(self._properties[name])}, None)
+        }
+        if not absent:
+            return arguments, ()
+        kept = {name: value for name, value in arguments.items() if name not in absent}
+        return kept, tuple(Coercion(f"$.{name}", "null_is_absent") for name in sorted(absent))
 
     def _fitted(self, arguments: dict[str, Any], repaired: tuple[Coercion, ...]) -> Checked:
         found = align(arguments, self._loose)
@@ -77,6 +94,9 @@ class ArgumentCheck:
                 faults.append(self._unknown(one.path))
             elif one.code in REFUSED:
                 faults.append(f"{one.path}: {REFUSED[one.code]}")
+        if found.errors and not self._is_open:
+            known = set(map(_plain, self._properties))
+            faults += [self._unknown(f"$.{name}") for name in arguments if _plain(name) not in known]
         if faults:
             return Checked(faults=tuple(dict.fromkeys(faults)))
         made = tuple(one for one in found.coercions if one.code not in ("optional_missing", "default"))
@@ -87,6 +107,14 @@ class ArgumentCheck:
         near = difflib.get_close_matches(name, self._properties, n=1)
         hint = f"did you mean {near[0]}?" if near else f"there is: {', '.join(self._properties) or 'none'}"
         return f"{path}: no such parameter; {hint}"
+
+
+def _as_schema(node: Any) -> Mapping[str, Any]:
+    return node if isinstance(node, Mapping) else {}
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
 
 
 def without_defaults(node: Any) -> Any:

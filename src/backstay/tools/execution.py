@@ -94,13 +94,24 @@ class ToolStats(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def as_json(value: Any) -> Any:
-    """`value` as JSON data: structs, dataclasses, dates and the like in their JSON form; a model by its own `model_dump`.
+KINDS: Final = (types.Text, types.Image, types.File, types.Unknown)
+PARTS: Final = "$parts"
+"""The member under which parts of a message stand where a result is JSON."""
 
-    Raises ToolFailed where it has none.
+_parts_of = tuple[types.Text | types.Image | types.File | types.Unknown, ...]
+
+
+def packed(found: Any) -> Any:
+    """What a tool gave, as JSON data: structs, dataclasses, dates and the like in their JSON form, a model by its `model_dump`.
+
+    Parts of a message (a picture, say) stand under `PARTS`. Raises ToolFailed where there is no JSON form.
     """
+    if isinstance(found, KINDS):
+        found = (found,)
+    if isinstance(found, (tuple, list)) and found and all(isinstance(part, KINDS) for part in found):
+        found = {PARTS: found}
     try:
-        return msgspec.to_builtins(value, str_keys=True, enc_hook=_dumped)
+        return msgspec.json.decode(msgspec.json.encode(found, enc_hook=_dumped))
     except (TypeError, ValueError, RecursionError) as error:
         raise ToolFailed(f"the result has no JSON form: {error}") from error
 
@@ -111,15 +122,12 @@ def _dumped(value: Any) -> Any:
     raise NotImplementedError(f"objects of type {type(value).__name__}")
 
 
-def content_of(value: Any, *, max_text: int = MAX_TEXT) -> Content:
-    """What the model is given for a result: a text as it is, parts as they are, anything else as JSON; shortened to `max_text`."""
-    kinds = (types.Text, types.Image, types.File, types.Unknown)
-    if isinstance(value, kinds):
-        value = (value,)
-    if isinstance(value, (tuple, list)) and value and all(isinstance(part, kinds) for part in value):
-        return tuple(_short_part(part, max_text) for part in value)
-    text = value if isinstance(value, str) else msgspec.json.encode(as_json(value)).decode()
-    return shorten(text, max_text)
+def unpacked(value: Any, *, max_text: int = MAX_TEXT) -> tuple[Any, Content]:
+    """A packed result, and what the model is given of it: a text as it is, parts, anything else as JSON; shortened."""
+    if isinstance(value, dict) and value.keys() == {PARTS}:
+        parts = msgspec.convert(value[PARTS], _parts_of)
+        return value, tuple(_short_part(part, max_text) for part in parts)
+    return value, shorten(value if isinstance(value, str) else msgspec.json.encode(value).decode(), max_text)
 
 
 def _short_part(part: Any, max_text: int) -> Any:

@@ -7,7 +7,7 @@ library, because nobody but the caller knows whether twice is harmless.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TypedDict
+from typing import Any, TypedDict
 
 import msgspec
 
@@ -63,10 +63,9 @@ def flags_of(base: Flags, settings: FlagSettings) -> Flags:
         raise TypeError(
             f"unknown tool flag(s) {', '.join(unknown)}; there are: {', '.join(FlagSettings.__annotations__)}"
         )
-    changes = dict(settings)
-    if "tags" in changes:
-        changes["tags"] = frozenset((changes["tags"],) if isinstance(changes["tags"], str) else changes["tags"])  # type: ignore[arg-type]
-    return Flags(**{**msgspec.structs.asdict(base), **changes})
+    changes: dict[str, Any] = {**msgspec.structs.asdict(base), **settings}
+    tags = changes["tags"]
+    return Flags(**{**changes, "tags": frozenset((tags,) if isinstance(tags, str) else tags)})
 
 
 class ToolContext(msgspec.Struct, frozen=True, kw_only=True):

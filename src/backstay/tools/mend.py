@@ -66,6 +66,9 @@ def _mend(node: Any, path: str, notes: list[str]) -> Any:
     if not isinstance(node, Mapping):
         return node
     made = dict(node)
+    if isinstance(made.get("items"), list):
+        made["prefixItems"] = made.pop("items")
+        notes.append(f"{path}: items in a list are prefixItems")
     if "type" in made:
         _mend_type(made, path, notes)
     for word in NAMED:
@@ -78,6 +81,7 @@ def _mend(node: Any, path: str, notes: list[str]) -> Any:
         if isinstance(made.get(word), list):
             made[word] = [_mend(child, f"{path}.{word}[{at}]", notes) for at, child in enumerate(made[word])]
     _mend_items(made, path, notes)
+    _mend_null(made, path, notes)
     _mend_required(made, node, path, notes)
     return made
 
@@ -114,12 +118,25 @@ def _type_of(kind: Any) -> str | None:
 
 
 def _mend_items(made: dict[str, Any], path: str, notes: list[str]) -> None:
-    if isinstance(made.get("items"), list):
-        made["prefixItems"] = made.pop("items")
-        notes.append(f"{path}: items in a list are prefixItems")
     if made.get("type") == "array" and "items" not in made and "prefixItems" not in made:
         made["items"] = {}
         notes.append(f"{path}: items may be anything")
+    choices = made.get("enum")
+    if made.get("type") == "array" and isinstance(choices, list) and not any(_is_list(one) for one in choices):
+        items = made.get("items")
+        made["items"] = {**(items if isinstance(items, dict) else {}), "enum": made.pop("enum")}
+        notes.append(f"{path}: enum is of the items, because none of its values is a list")
+
+
+def _mend_null(made: dict[str, Any], path: str, notes: list[str]) -> None:
+    """A default of null says that null is a value."""
+    kind = made.get("type")
+    if made.get("default", ...) is not None or not isinstance(kind, str) or kind == "null":
+        return
+    made["type"] = [kind, "null"]
+    if isinstance(made.get("enum"), list) and None not in made["enum"]:
+        made["enum"] = [*made["enum"], None]
+    notes.append(f"{path}: may be null, as its default is")
 
 
 def _mend_required(made: dict[str, Any], node: Mapping[str, Any], path: str, notes: list[str]) -> None:

@@ -18,12 +18,13 @@ import msgspec
 
 from backstay import types
 from backstay.canonical import digest
-from backstay.errors import ConfigurationError, LLMError, ToolFailed
+from backstay.errors import ConfigurationError, ToolFailed
 from backstay.layers.retry import RetryPolicy
 from backstay.ports import World
+from backstay.replay.current import current
 from backstay.stores.memory_cache import MemoryCache
 from backstay.stores.result_cache import ResultCache, result_key
-from backstay.tools.execution import MAX_ERROR, MAX_TEXT, Content, Execution, ToolStats, as_json, content_of, shorten
+from backstay.tools.execution import MAX_ERROR, MAX_TEXT, Content, Execution, ToolStats, packed, shorten, unpacked
 from backstay.tools.flag import FlagSettings, ToolContext
 from backstay.tools.tool import Bound, Executable, FunctionTool, bind
 
@@ -47,7 +48,8 @@ Approve: TypeAlias = Callable[[Proposal], Verdict | Awaitable[Verdict]]
 
 
 class ToolRegistry:
-    """Tools by name. `approve` decides on dangerous tools, which are refused without it; `cache` keeps results of tools with a `ttl`.
+    """Tools by name. `approve` decides on dangerous tools, which are refused without it; `cache` keeps the results of
+    tools with a `ttl`.
 
     `max_parallel` bounds the runs of one batch. `max_text` is the most characters of a result that a model is given.
     """
@@ -65,7 +67,7 @@ class ToolRegistry:
         if max_parallel < 1 or max_text < 1 or history < 0:
             raise ConfigurationError("tools: max_parallel and max_text must be 1 or more, history 0 or more")
         self._world = world or World.real()
-        self._approve = approve
+        self.approve = approve
         self._cache = cache or ResultCache(MemoryCache(), clock=self._world.clock)
         self._max_parallel = max_parallel
         self._max_text = max_text
@@ -77,7 +79,7 @@ class ToolRegistry:
             self.add(one)
 
     def add(self, source: AnyTool, **flags: Unpack[FlagSettings]) -> Bound:
-        """Keep a tool, with `flags` over its own. Raises ConfigurationError where its name is taken or its schema past mending."""
+        """Keep a tool, with `flags` over its own. Raises ConfigurationError for a name that is taken or a schema past mending."""
         bound = bind(source, flags)
         taken = {bound.name, *filter(None, (bound.alias,))} & (self._tools.keys() | self._aliases.keys())
         if taken:
@@ -130,7 +132,7 @@ class ToolRegistry:
         allowed: Collection[str] | None = None,
         context: ToolContext | None = None,
     ) -> Execution:
-        """What came of `call` (a model's ToolCall, or a name with its `arguments`). Only tools in `allowed` run; None allows all."""
+        """What came of `call`: a model's ToolCall, or a name with its `arguments`. Tools in `allowed` run; None allows all."""
         if isinstance(call, str):
             call = types.ToolCall(id=self._world.ids.new(), name=call, arguments=arguments or {})
         context = msgspec.structs.replace(context or ToolContext(), call_id=call.id)
@@ -150,7 +152,7 @@ class ToolRegistry:
         allowed: Collection[str] | None = None,
         context: ToolContext | None = None,
     ) -> list[Execution]:
-        """What came of each of `calls`, in their order. In parallel at most `max_parallel` run at a time, else one after the other."""
+        """What came of each of `calls`, in their order: at most `max_parallel` at a time, or one after the other."""
         room = asyncio.Semaphore(self._max_parallel if parallel else 1)
 
         async def one(call: types.ToolCall) -> Execution:
@@ -195,10 +197,10 @@ class ToolRegistry:
 
     async def _objection(self, bound: Bound, run: _Run, context: ToolContext) -> str:
         """Why a dangerous tool may not run; empty where it may. An approval that fails is none."""
-        if self._approve is None:
+        if self.approve is None:
             return "it is dangerous and nobody is there to approve it"
         try:
-            verdict = self._approve(Proposal(tool=bound.schema, arguments=run.arguments, context=context))
+            verdict = self.approve(Proposal(tool=bound.schema, arguments=run.arguments, context=context))
             decided = verdict if isinstance(verdict, (bool, str)) else await verdict
         except Exception as error:  # noqa: BLE001  an approval that raises anything at all is not given
             return f"the approval failed: {type(error).__name__}"
@@ -210,53 +212,63 @@ class ToolRegistry:
         """Run it, again where its flags allow it and the failure may pass."""
         policy = RetryPolicy(max_attempts=bound.flags.max_attempts)
         while True:
-            run.attempts += 1
-            error = await self._try(bound, run, context)
-            if not isinstance(error, Exception):
-                return error
-            now = self._world.clock.monotonic()
-            decision = policy.decide(
-                _Passing(error),
-                attempt=run.attempts,
-                elapsed=now - run.began,
-                time_left=None if context.deadline is None else context.deadline - now,
-                draw=self._world.rng.random(),
-            )
-            if decision.kind == "stop":
-                return self._broken(bound, run, error)
-            await self._world.sleep(decision.delay)
-
-    async def _try(self, bound: Bound, run: _Run, context: ToolContext) -> Execution | Exception:
-        """One run within its time; the error that it raised, a time-out of ours as a `_TimedOut`."""
-        left = bound.flags.timeout
-        if context.deadline is not None:
-            until = context.deadline - self._world.clock.monotonic()
-            if until <= 0:
+            left = self._time_left(bound, context)
+            if left is not None and left <= 0:
                 return self._finished(run, outcome="refused", error=f"{bound.name} was not run: no time is left")
-            left = until if left is None else min(left, until)
-        scope = asyncio.timeout(left)
-        try:
-            async with scope:
-                found = await bound.run(dict(run.arguments), context)
-            content = content_of(found, max_text=self._max_text)
-            return self._finished(run, outcome="success", value=as_json(found), content=content)
-        except TimeoutError as error:
-            return _TimedOut(f"{bound.name} took longer than {left:g} s") if scope.expired() else error
-        except Exception as error:  # noqa: BLE001  a tool may raise anything, and the model is told of it
-            return error
+            run.attempts += 1
+            try:
+                found = await self._noted(bound, run, context, left)
+            except ToolFailed as error:
+                delay = self._delay(policy, error, run, context)
+                if delay is None:
+                    return self._broken(bound, run, error)
+                await self._world.sleep(delay)
+                continue
+            value, content = unpacked(found, max_text=self._max_text)
+            return self._finished(run, outcome="success", value=value, content=content)
 
-    def _broken(self, bound: Bound, run: _Run, error: Exception) -> Execution:
-        is_late = isinstance(error, _TimedOut)
-        words = str(error) if isinstance(error, (ToolFailed, _TimedOut)) else f"{type(error).__name__}: {error}"
+    def _time_left(self, bound: Bound, context: ToolContext) -> float | None:
+        """Seconds that a run may take: the tool's own, or what is left until the deadline where that is less."""
+        if context.deadline is None:
+            return bound.flags.timeout
+        left = context.deadline - self._world.clock.monotonic()
+        return left if bound.flags.timeout is None else min(left, bound.flags.timeout)
+
+    def _delay(self, policy: RetryPolicy, error: ToolFailed, run: _Run, context: ToolContext) -> float | None:
+        """Seconds until the next try; None where there is none."""
+        now = self._world.clock.monotonic()
+        decision = policy.decide(
+            error,
+            attempt=run.attempts,
+            elapsed=now - run.began,
+            time_left=None if context.deadline is None else context.deadline - now,
+            draw=self._world.rng.random(),
+        )
+        return decision.delay if decision.kind == "retry" else None
+
+    async def _noted(self, bound: Bound, run: _Run, context: ToolContext, left: float | None) -> Any:
+        """One run, through the journal where one is kept: a replay gives what was recorded, and runs nothing."""
+
+        async def live() -> Any:
+            return await _lived(bound, dict(run.arguments), context, left)
+
+        journal = current()
+        if journal is None:
+            return await live()
+        return await journal.tool(bound.name, run.arguments, live, has_side_effect=bound.flags.side_effect)
+
+    def _broken(self, bound: Bound, run: _Run, error: ToolFailed) -> Execution:
+        is_late = isinstance(error, ToolTimedOut)
+        words = str(error)
         if is_late and bound.flags.side_effect:
             words += "; it may have taken effect all the same: find out before you call it again"
         done = self._finished(run, outcome="timeout" if is_late else "failed", error=words)
         return msgspec.structs.replace(done, is_uncertain=is_late and bound.flags.side_effect)
 
     def _finished(
-        self, run: _Run, *, outcome: Any, value: Any = None, content: Content = "", error: str | None = None
+        self, run: _Run, *, outcome: Any, value: Any = None, content: Content = "", error: str = ""
     ) -> Execution:
-        words = None if error is None else shorten(error, MAX_ERROR)
+        words = shorten(error, MAX_ERROR) if error else None
         return Execution(
             call_id=run.call.id,
             name=self._aliases.get(run.call.name, run.call.name),
@@ -297,17 +309,27 @@ class _Run(msgspec.Struct, kw_only=True):
     attempts: int = 0
 
 
-class _TimedOut(Exception):
-    """The registry's own time-out."""
+class ToolTimedOut(ToolFailed):
+    """A tool took longer than it may."""
+
+    retryable = True
 
 
-class _Passing(LLMError):
-    """Carries what the retry policy looks at: whether a tool's failure may pass by itself."""
-
-    def __init__(self, error: Exception) -> None:
+async def _lived(bound: Bound, arguments: dict[str, Any], context: ToolContext, left: float | None) -> Any:
+    """The result of one run in its JSON form. Whatever goes wrong is a ToolFailed in words, which a journal can keep."""
+    scope = asyncio.timeout(left)
+    try:
+        async with scope:
+            return packed(await bound.run(arguments, context))
+    except ToolFailed:
+        raise
+    except Exception as error:  # a tool may raise anything, and the model is told of it
+        if isinstance(error, TimeoutError) and scope.expired():
+            raise ToolTimedOut(f"{bound.name} took longer than {left:g} s") from error
         said = getattr(error, "retryable", None)
-        may_pass = isinstance(error, (OSError, _TimedOut)) if said is None else bool(said)
-        super().__init__(str(error), retryable=may_pass, retry_after=getattr(error, "retry_after", None))
+        may_pass = isinstance(error, OSError) if said is None else bool(said)
+        delay = getattr(error, "retry_after", None)
+        raise ToolFailed(f"{type(error).__name__}: {error}", retryable=may_pass, retry_after=delay) from error
 
 
 def _listed(names: Collection[str]) -> str:

@@ -113,7 +113,7 @@ def _name(function: Callable[..., Any]) -> str:
 
 
 def _hoist(node: dict[str, Any], definitions: dict[str, Any], place: str) -> list[str]:
-    """Move the node's definitions to the root's, where its references look for them; two that differ under one name are a fault."""
+    """Move the node's definitions to the root's, where references look for them; two that differ under one name are a fault."""
     faults = []
     for name, definition in node.pop("$defs", {}).items():
         if definitions.setdefault(name, definition) != definition:

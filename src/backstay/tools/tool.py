@@ -62,7 +62,7 @@ class FunctionTool:
         self._signature = read_signature(function)
         self._inline = inline
         self.schema = types.Tool(
-            name=name or getattr(function, "__name__", type(function).__name__),
+            name=name or str(getattr(function, "__name__", type(function).__name__)),
             description=self._signature.description if description is None else description,
             parameters=self._signature.parameters,
         )
@@ -83,7 +83,7 @@ class FunctionTool:
 
 
 def _is_async(function: Callable[..., Any]) -> bool:
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(type(function).__call__)
 
 
 @overload
@@ -101,7 +101,7 @@ def tool(
     inline: bool = False,
     **flags: Unpack[FlagSettings],
 ) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
-    """`function` as a tool; with settings, a decorator that makes one. Raises ConfigurationError for a function that can be none."""
+    """`function` as a tool; with settings, a decorator that makes one. Raises ConfigurationError for what can be none."""
 
     def made(function: Callable[..., Any]) -> FunctionTool:
         chosen = flags_of(Flags(), flags)
