@@ -395,3 +395,17 @@ async def test_a_scripted_stream_with_a_response_keeps_its_facts(tmp_path: Path)
         response = await answer.response()
     assert (response.text, response.model, response.usage.total_tokens) == ("ok", "m", 2)
     assert response.provenance.target == "scripted"
+
+
+async def test_a_server_of_ones_own_needs_no_key(tmp_path: Path) -> None:
+    """Its address is enough; no authorization is sent."""
+    transport = FakeTransport(GOOD)
+    loaded = load(
+        environ={},
+        arguments={"model": "mine:m", "providers.mine.base_url": "http://127.0.0.1:9/v1"},
+        cwd=tmp_path,
+        user_folder=tmp_path,
+    )
+    async with Client(loaded=loaded, transport=transport, world=sim_world(1), ledger=MemoryLedger()) as client:
+        assert (await client.generate("Hi")).text == "Hello"
+    assert "authorization" not in transport.requests[0].headers

@@ -150,10 +150,12 @@ class Dispatch:
             )
         if settings.base_url is None:
             return default_registry().provider(provider)
+        has_key = settings.key is not None or provider in self._keys
         return ProviderRow(
             name=provider,
             dialect=settings.dialect or "openai_chat",
             base_url=settings.base_url,
+            auth="bearer" if has_key else "none",  # a server of one's own need not ask for a key
             embedding_path="/embeddings",
         )
 

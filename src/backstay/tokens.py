@@ -39,6 +39,13 @@ LOWER: Final = bytes(range(ord("a"), ord("z") + 1))
 LETTERS: Final = LOWER.upper() + LOWER
 
 
+class Counted(Request, frozen=True, kw_only=True):
+    """A request that stands for one whose texts are not at hand, and states what they would count: for simulations."""
+
+    input_tokens: int = 0
+    input_bound: int = 0
+
+
 class TokenCounter(Protocol):
     """Counts the tokens of a text: `upper_bound`, or a tokenizer's own count."""
 
@@ -69,6 +76,8 @@ def likely(text: str) -> int:
 
 def estimate_request(request: Request, count: TokenCounter = upper_bound) -> int:
     """An upper bound of the input tokens of `request`: its messages, system prompt, tools and schema."""
+    if isinstance(request, Counted):
+        return request.input_bound
     total = PER_REQUEST + count(_system(request))
     total += sum(PER_MESSAGE + sum(_part(part, count) for part in message.parts) for message in request.messages)
     if request.tools:
@@ -82,6 +91,8 @@ def estimate_request(request: Request, count: TokenCounter = upper_bound) -> int
 
 def likely_input(request: Request) -> int:
     """About how many input tokens the texts of `request` are; pictures and other bytes are left out."""
+    if isinstance(request, Counted):
+        return request.input_tokens
     texts = [_system(request), *(_text(message) for message in request.messages)]
     return sum(map(likely, texts))
 

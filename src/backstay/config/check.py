@@ -108,7 +108,11 @@ def fit(setting: Setting, value: Any, *, name: str, is_text: bool) -> Any:
 def _fit_list(setting: Setting, value: Any, *, name: str, is_text: bool) -> tuple[Any, ...]:
     """A list, each item as the setting takes it; in a variable or an argument the items stand between commas."""
     if is_text and isinstance(value, str):
-        value = [item.strip() for item in value.split(",") if item.strip()]
+        value = [
+            item.strip().strip("\"'")
+            for item in value.strip().removeprefix("[").removesuffix("]").split(",")
+            if item.strip()
+        ]
     if not isinstance(value, (list, tuple)):
         raise Wrong(f"expects {setting.expected}, not {_show(value)}")
     item = msgspec.structs.replace(setting, is_list=False, is_optional=False)

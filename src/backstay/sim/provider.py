@@ -173,11 +173,11 @@ class SimProvider:
         if self._answer is not None:
             text = self._answer(request)
             return text, len(text) // 4 + 1
-        is_question = isinstance(request, Question) and request.answer_tokens > 0
-        tokens = request.answer_tokens if is_question else max(1, round(self.traits.output_tokens.at(draw)))
+        asked = request.answer_tokens if isinstance(request, Question) else 0
+        tokens = asked or max(1, round(self.traits.output_tokens.at(draw)))
         if request.max_output_tokens is not None:
             tokens = min(tokens, request.max_output_tokens)
-        return "word " * (1 if is_question else tokens), tokens
+        return "word " * (1 if asked else tokens), tokens
 
     async def _whole(self, work: Work, call: Call) -> Reply:
         began = self._world.clock.monotonic()

@@ -167,7 +167,8 @@ def _arrival(row: Mapping[str, Any], columns: Mapping[str, str], when: Callable[
             facts["priority"] = priority_of(str(facts["priority"]).lower())
         if isinstance(facts.get("content"), list):  # the same blocks in the same order are the same question
             facts["content"] = digest(*map(str, facts["content"]))[:16]
-        return Arrival(at=at, **{field: value if type(value) is int else str(value) for field, value in facts.items()})
+        known: dict[str, Any] = {field: value if type(value) is int else str(value) for field, value in facts.items()}
+        return Arrival(at=at, **known)
     except KeyError as error:
         raise ConfigurationError(f"{place}: no {error.args[0]}") from error
     except ValueError as error:

@@ -22,8 +22,9 @@ class Traits(msgspec.Struct, frozen=True, kw_only=True):
     """What a provider is like. Laws in seconds (`output_tokens`: tokens); prices in nano-dollars a token.
 
     `refusal` is the time that an error takes; `tokens_per_event` how many tokens a stream sends at once; with
-    `seconds_per_event` it sends the first token alone, then what it made in so many seconds, which costs few events. With `has_usage` False
-    streams say nothing of their tokens. `retry_after` are the forms in which its 429s name the wait, taken in turn.
+    `seconds_per_event` it sends the first token alone, then what it made in so many seconds, which costs few events.
+    With `has_usage` False streams say nothing of their tokens. `retry_after` are the forms in which its 429s name the
+    wait, taken in turn.
     """
 
     name: str = "sim:model"

@@ -32,6 +32,14 @@ class SimClock:
         self._epoch_ns += round(seconds * 1e9)
 
 
+class BoundClock(SimClock):
+    """The clock of one loop, read without asking which loop runs: a long simulation reads it thirty times a call."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, epoch: float = EPOCH) -> None:
+        super().__init__(epoch)
+        self.monotonic = loop.time  # type: ignore[method-assign]
+
+
 class SimIds:
     """Ids 1, 2, 3 ... with a prefix, so that a trace can be read."""
 
@@ -45,5 +53,10 @@ class SimIds:
 
 
 def sim_world(seed: int = 0, *, epoch: float = EPOCH) -> World:
-    """A World for one simulation: one seed, one sequence of draws and ids. The wall clock begins at `epoch` (Unix seconds)."""
-    return World(clock=SimClock(epoch), rng=random.Random(seed), ids=SimIds(), sleep=asyncio.sleep)
+    """A World for one simulation: one seed, one sequence of draws and ids. The wall clock begins at `epoch` (Unix seconds).
+
+    Made inside a running loop, it is that loop's world and no other's.
+    """
+    loop = asyncio._get_running_loop()
+    clock = SimClock(epoch) if loop is None else BoundClock(loop, epoch)
+    return World(clock=clock, rng=random.Random(seed), ids=SimIds(), sleep=asyncio.sleep)

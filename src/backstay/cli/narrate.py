@@ -1,0 +1,195 @@
+"""`backstay narrate`: a village through its year, played, run by itself, or replayed from a journal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from backstay.errors import ConfigurationError
+
+WEEKS, TICKS = 24, 200
+journal_option = click.option("--journal", type=click.Path(dir_okay=False), help="Record the game in this file.")
+model_option = click.option(
+    "--model", metavar="PROVIDER:MODEL", help="Who tells it; else the configured model, else rules."
+)
+config_option = click.option(
+    "--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read."
+)
+
+
+@click.group()
+def command() -> None:
+    """A village, its people, and what becomes of them under you.
+
+    Words are read and told by a model, or by rules where there is none. A recorded game replays to the letter.
+    """
+
+
+@command.command()
+@click.option("--weeks", type=click.IntRange(1, 1000), default=WEEKS, show_default=True, help="Weeks until the moot.")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Which village.")
+@click.option(
+    "--save", "save_path", type=click.Path(dir_okay=False), help="Where `save` writes; loaded from if --load is given."
+)
+@click.option("--load", "is_loaded", is_flag=True, help="Go on with the game in --save.")
+@journal_option
+@model_option
+@config_option
+def play(weeks: int, seed: int, save_path: str | None, is_loaded: bool, journal: str | None, **options: Any) -> None:
+    """Play at this terminal; piped, every line of the input is an order. `help` explains it."""
+    from backstay.kits.narrative.game import load
+
+    saved = None
+    if is_loaded:
+        if save_path is None:
+            raise click.UsageError("--load needs --save FILE, the file to load")
+        try:
+            data = Path(save_path).read_bytes()
+            saved = load(data)
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"--save {save_path}: {error}") from error
+    facts = {"way": "play", "seed": str(seed), "weeks": str(weeks)}
+    if saved is not None:
+        facts["saved"] = data.decode()
+    _begin(facts, journal, save_path=save_path, **options)
+
+
+@command.command("run")
+@click.option("--ticks", type=click.IntRange(1, 100_000), default=TICKS, show_default=True, help="Weeks to go through.")
+@click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Which village.")
+@click.option("--quiet", is_flag=True, help="Only the report.")
+@journal_option
+@model_option
+@config_option
+def run_(ticks: int, seed: int, quiet: bool, journal: str | None, **options: Any) -> None:
+    """Let a Reeve of the program's own play, and print the chronicle and a report as JSON."""
+    _begin({"way": "run", "seed": str(seed), "weeks": str(ticks), "quiet": str(int(quiet))}, journal, **options)
+
+
+@command.command()
+@click.argument("journal", type=click.Path(dir_okay=False, exists=True))
+@config_option
+def replay(journal: str, config_path: str | None) -> None:
+    """Play the game in JOURNAL again, from the journal alone: the same lines, or the first divergence with its tick and field.
+
+    Exit codes: 0 the game was the same; 1 it diverged, or the journal is damaged; 2 it is no journal of a game.
+    """
+    from backstay.replay import replay as open_replay
+
+    with open_replay(journal) as run:
+        facts = run.journal.header.facts
+        if facts.get("way") not in ("play", "run"):
+            raise ConfigurationError(f"{journal}: this is no journal of a game")
+        asyncio.run(_go(facts, run, _settings(config_path, facts["model"]), _dice(facts), save_path=None))
+
+
+def _begin(
+    facts: dict[str, str],
+    journal: str | None,
+    *,
+    model: str | None,
+    config_path: str | None,
+    save_path: str | None = None,
+) -> None:
+    from backstay.cli.choice import choose
+    from backstay.kits.narrative.dice import dice_world
+    from backstay.replay import record
+    from backstay.replay.run import Run
+
+    loaded = choose(config_path, model, quiet=True)
+    facts |= {"model": loaded.model}
+    dice = _dice(facts)
+    world = dice_world(dice)
+    if journal is None:
+        asyncio.run(_go(facts, Run(world), loaded, dice, save_path=save_path))
+        return
+    with record(journal, world=world, facts=facts, overwrite=True) as run:
+        asyncio.run(_go(facts, run, loaded, dice, save_path=save_path))
+
+
+def _settings(config_path: str | None, model: str) -> Any:
+    from backstay.config import load
+
+    return load(config_path, arguments={"model": model})
+
+
+def _dice(facts: dict[str, str]) -> Any:
+    from backstay.kits.narrative.dice import Dice
+    from backstay.kits.narrative.game import load
+
+    return Dice(load(facts["saved"].encode()).dice if "saved" in facts else int(facts["seed"]))
+
+
+async def _go(facts: dict[str, str], run: Any, loaded: Any, dice: Any, *, save_path: str | None) -> None:
+    """One game as `facts` say, on whatever run: lived, recorded or replayed."""
+    import msgspec
+
+    from backstay.kits.narrative.game import Game, load
+    from backstay.kits.narrative.play import Table, lead, open_client
+    from backstay.kits.narrative.setting import Settings
+    from backstay.replay.replaying import Replaying
+
+    settings = Settings(weeks=int(facts["weeks"]))
+    saved = load(facts["saved"].encode()) if "saved" in facts else None
+    async with open_client(loaded, saved.settings if saved else settings) as client:
+        if saved is not None:
+            game = Game(saved.realm, client=client, run=run, settings=saved.settings)
+        else:
+            game = Game.new(seed=int(facts["seed"]), client=client, run=run, settings=settings)
+        if facts["way"] == "play":
+            table = Table(
+                game,
+                run=run,
+                screen=_screen(isinstance(run, Replaying)),
+                read=_read,
+                keep=_keeper(save_path),
+                dice=dice,
+            )
+            report = await table.play()
+        else:
+            show = (
+                None
+                if facts.get("quiet") == "1"
+                else lambda week: click.echo(f"{week.number}. {week.title}. {week.story}\n")
+            )
+            report = await lead(game, show=show)
+    if facts["way"] == "run":
+        click.echo(msgspec.json.format(msgspec.json.encode(report), indent=2).decode())
+
+
+def _screen(is_replay: bool) -> Any:
+    from backstay.kits.narrative.screen import Panels, Plain
+
+    if not sys.stdout.isatty():
+        return Plain(lambda text: click.echo(text, nl=False))
+    from rich.console import Console
+
+    return Panels(Console(), is_replay=is_replay)
+
+
+def _read(prompt: str) -> str | None:
+    """A line of the input; None at its end."""
+    if sys.stdin.isatty():
+        with contextlib.suppress(EOFError):
+            return input(prompt)
+        return None
+    line = sys.stdin.readline()
+    return line.rstrip("\n") if line else None
+
+
+def _keeper(path: str | None) -> Any:
+    def keep(data: bytes) -> str:
+        if path is None:
+            return "Start with --save FILE to save."
+        try:
+            Path(path).write_bytes(data)
+        except OSError as error:
+            return f"Not saved: {error.strerror}."
+        return f"Saved the beginning of this week in {path}; go on with --save {path} --load."
+
+    return keep

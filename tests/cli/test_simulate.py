@@ -1,0 +1,84 @@
+"""`backstay simulate`: figures for people, for programs and as a page; wrong input is one clear line and exit code 2."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, Run
+
+TRACE = ROOT / "examples" / "traces" / "helpdesk.csv"
+MODEL = ("--model", "openai:gpt-5-mini", "--max-output", "1200", "--calls", "300")
+
+
+def test_a_trace_becomes_a_report(backstay: Run, tmp_path: Path) -> None:
+    """Tables by default, a page and a picture where they are asked for; no key is needed."""
+    done = backstay("simulate", "--trace", TRACE, *MODEL, "--html", "page.html", "--svg", "chart.svg")
+    assert done.returncode == 0, done.stderr
+    for words in ("What came of it", "Waits", "Limits", "tokens_per_minute", "high", "cost USD"):
+        assert words in done.stdout
+    assert all(line == line.rstrip() for line in done.stdout.splitlines())
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 3
+    assert "<script" not in page
+    assert (tmp_path / "chart.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+def test_json_is_the_whole_report_and_always_the_same(backstay: Run) -> None:
+    """Two runs of one seed print the same bytes; every call is answered or failed."""
+    first, second = (backstay("simulate", "--trace", TRACE, *MODEL, "--seed", "4", "--json").stdout for _ in range(2))
+    report = json.loads(first)
+    assert first == second
+    assert report["calls"] == 300 == report["complete"] + report["failed"]
+    assert set(report["classes"]) == {"high", "medium", "low"}
+    assert report["latency"]["p50"] <= report["latency"]["p99"]
+
+
+def test_a_sweep_compares(backstay: Run) -> None:
+    """A line for each combination of values, in the order of asking; more room refuses less."""
+    sweep = ("--sweep", "limits.tokens_per_minute=20000,80000,none", "--sweep", "speed=1,2")
+    done = backstay("simulate", "--trace", TRACE, *MODEL, *sweep, "--json", "--html", "sweep.html")
+    reports = json.loads(done.stdout)
+    assert list(reports)[:2] == ["tokens_per_minute=20000, speed=1", "tokens_per_minute=20000, speed=2"]
+    answered = {name: report["complete"] for name, report in reports.items()}
+    assert answered["tokens_per_minute=20000, speed=1"] < answered["tokens_per_minute=80000, speed=1"]
+    table = backstay("simulate", "--trace", TRACE, *MODEL, "--sweep", "limits.tokens_per_minute=20000,80000").stdout
+    assert "Comparison" in table
+    assert "tokens_per_minute=80000" in table
+
+
+def test_traffic_can_be_made_up(backstay: Run) -> None:
+    """A law in place of a trace, classes by shares, settings from the command line."""
+    law = ("--law", "bursty", "--rate", "2", "--duration", "100", "--priority", "high=1,low=1", "--tenant", "a=1,b=1")
+    done = backstay("simulate", *law, "--model", "openai:gpt-5-mini", "--whole", "--set", "queue.running=2", "--json")
+    report = json.loads(done.stdout)
+    assert set(report["classes"]) == {"high", "low"}
+    assert report["first_token"]["count"] == 0
+    assert report["failures"]["QueueFull"] > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "give --trace FILE or --law NAME"),
+        (("--trace", "nowhere.csv", "--model", "openai:gpt-5-mini"), "nowhere.csv: cannot be read"),
+        (("--law", "poisson"), "no model to simulate"),
+        (
+            ("--law", "poisson", "--model", "openai:gpt-5-mini", "--set", "limits.tokens_per_minut=1"),
+            "tokens_per_minute",
+        ),
+        (("--law", "poisson", "--model", "openai:gpt-5-mini", "--sweep", "speed=fast"), "must be a number"),
+        (("--law", "poisson", "--model", "openai:gpt-5-mini", "--sweep", "limits.burst"), "write NAME=A,B"),
+        (("--law", "poisson", "--model", "openai:gpt-5-mini", "--priority", "urgent=1"), "there is high, medium, low"),
+        (("--law", "poisson", "--model", "openai:gpt-5-mini", "--rate", "0"), "traffic.rate = 0"),
+        (("--law", "poisson", "--model", "openai:gpt-5-mini", "--start", "25:00"), "write a time of day"),
+    ],
+)
+def test_wrong_input_is_one_clear_line(backstay: Run, arguments: tuple[str, ...], words: str) -> None:
+    """Exit code 2, what is wrong and how it is written, and no traceback."""
+    done = backstay("simulate", *arguments)
+    assert done.returncode == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
