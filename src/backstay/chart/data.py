@@ -43,7 +43,9 @@ class Lines(msgspec.Struct, frozen=True, kw_only=True):
         ys = [y for one in self.series for _, y in one.points if math.isfinite(y)] or [0.0]
         left, right, low = min(xs), max(xs), min(0.0, *ys)
         high = self.most if self.most is not None else max(0.0, *ys)
-        return left, right if right > left else left + 1, low, high if high > low else low + 1
+        high = high if high > low else low + 1
+        high = high if self.most is not None else rounded_up(low, high)
+        return left, right if right > left else left + 1, low, high
 
 
 class Bars(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,6 +71,14 @@ def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
     step = next(power * nice for nice in (1, 2, 5, 10) if power * nice >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
     return [number * step for number in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def rounded_up(low: float, high: float) -> float:
+    """The first tick at or above `high`, so that the highest value does not stand above the last number."""
+    marks = ticks(low, high)
+    if len(marks) < 2 or marks[-1] >= high * (1 - 1e-9):
+        return high
+    return marks[-1] + (marks[1] - marks[0])
 
 
 def spell(values: Sequence[float]) -> list[str]:

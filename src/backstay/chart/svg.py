@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from html import escape
 
-from backstay.chart.data import Bars, Chart, Lines, Series, spell, ticks
+from backstay.chart.data import Bars, Chart, Lines, Series, rounded_up, spell, ticks
 
 WIDTH, HEIGHT = 720, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 44, 46
@@ -91,7 +91,7 @@ def _path(one: Series, bounds: tuple[float, float, float, float]) -> str:
 def _bars(chart: Bars) -> Iterator[str]:
     values = [value for _, several in chart.series for value in several]
     low, high = min(0.0, *values), max(0.0, *values)
-    high = high if high > low else low + 1
+    high = rounded_up(low, high if high > low else low + 1)
     yield from _scale(low, high, chart.y_label)
     room = (WIDTH - LEFT - RIGHT) / len(chart.labels)
     thick = room * 0.8 / max(len(chart.series), 1)

@@ -21,6 +21,7 @@ COMMANDS = {
     "ground": "Find what a text states that its sources do not.",
     "limits": "Limits, budgets, waits and targets as they stand now.",
     "models": "Models, their limits and prices.",
+    "operations": "Look after a running system; simulate, replay and compare policies.",
     "prompts": "Prompts: list, show, render, compare and check them.",
     "record": "Run a program and note every call that it makes to a model.",
     "recover": "Recover JSON from a model's text.",
