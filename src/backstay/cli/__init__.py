@@ -18,6 +18,7 @@ COMMANDS = {
     "config": "Show, check and save the configuration.",
     "doctor": "What is configured, reachable and missing, and how to mend it.",
     "extract": "Read documents into typed records.",
+    "narrate": "A village through its year: play it, run it, replay it.",
     "ground": "Find what a text states that its sources do not.",
     "limits": "Limits, budgets, waits and targets as they stand now.",
     "models": "Models, their limits and prices.",

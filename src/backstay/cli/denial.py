@@ -165,10 +165,8 @@ def _report(pack: Pack, folder: Path) -> None:
     click.echo(f"  deadline  {timeline.appeal_deadline or 'unknown'}{left}; {timeline.source}")
     click.echo(f"  documents {', '.join(paper.name for paper in pack.papers) or 'none'}")
     click.echo(
-
-            f"  read by   {pack.facts.read_by}{' (rules, no model)' if pack.facts.is_degraded else ''}; "
-            f"written by {', '.join(writers)}"
-
+        f"  read by   {pack.facts.read_by}{' (rules, no model)' if pack.facts.is_degraded else ''}; "
+        f"written by {', '.join(writers)}"
     )
     for why in pack.needs_person:
         click.echo(f"  look      {why}")

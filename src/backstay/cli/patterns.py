@@ -15,7 +15,13 @@ TYPES = ("preference", "procedural", "outcome", "behavioral", "temporal", "conte
 SOURCES = ("official", "journalism", "academic", "practitioner", "social", "internal")
 
 store_option = click.option(
-    "--store", "place", default="patterns.db", show_default=True, help="A file, or a postgresql:// address."
+    "--store",
+    "place",
+    default="patterns.db",
+    show_default=True,
+    envvar="BACKSTAY_PATTERNS_STORE",
+    show_envvar=True,
+    help="A file, or a postgresql:// address (better from the environment, with its password in ~/.pgpass).",
 )
 json_option = click.option("--json", "is_json", is_flag=True, help="As JSON.")
 

@@ -1,0 +1,83 @@
+"""`backstay narrate`: run, play and replay, piped."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from backstay.cli.narrate import command
+from backstay.errors import ConfigurationError
+from backstay.replay.divergence import Divergence
+from backstay.replay.fault import JournalDamaged
+
+ORDERS = "help\npeople\ngive 30 food to the Makers\n\nhold a feast\nsave\nquit\n"
+
+
+def narrate(*arguments: str | Path, typed: str = "") -> Result:
+    environment = {"BACKSTAY_CONFIG": None, "OPENAI_API_KEY": None, "ANTHROPIC_API_KEY": None}
+    given = [*map(str, arguments), *(() if arguments[0] == "replay" else ("--model", "offline:rules"))]
+    return CliRunner().invoke(command, given, input=typed, env=environment)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_run_replays_byte_for_byte(folder: Path) -> None:
+    """The chronicle and the report are the same bytes, from the journal alone."""
+    first = narrate("run", "--ticks", "20", "--seed", "7", "--journal", "run.jsonl")
+    assert first.exit_code == 0, first.output
+    again = narrate("replay", "run.jsonl")
+    assert again.exit_code == 0, again.output
+    assert again.output == first.output
+    report = json.loads(first.output[first.output.index("\n{") :])
+    assert report["weeks"] == 20
+    assert report["calls"]["world_narrative/rule"] == 20
+
+
+def test_a_played_game_replays_with_what_was_typed(folder: Path) -> None:
+    """Piped orders show in the output; the replay has them from the journal, and does not save again."""
+    first = narrate("play", "--journal", "game.jsonl", "--save", "game.json", typed=ORDERS)
+    assert first.exit_code == 0, first.output
+    for said in (
+        "You are Reeve",
+        "> give 30 food to the Makers",
+        "done: 30 food",
+        "a feast of 20 food",
+        "Saved the beginning",
+    ):
+        assert said in first.output
+    (folder / "game.json").unlink()
+    assert narrate("replay", "game.jsonl").output == first.output
+    assert not (folder / "game.json").exists()
+
+
+def test_a_saved_game_is_loaded(folder: Path) -> None:
+    """It goes on in the week in which it was saved."""
+    narrate("play", "--save", "game.json", typed="\n\nsave\nquit\n")
+    again = narrate("play", "--save", "game.json", "--load", typed="quit\n")
+    assert again.exit_code == 0
+    assert "Week 3 of 24" in again.output
+
+
+def test_a_changed_journal_is_refused(folder: Path) -> None:
+    """One letter of a recorded line is changed: the journal is damaged, and nothing is played."""
+    narrate("run", "--ticks", "5", "--journal", "run.jsonl")
+    text = (folder / "run.jsonl").read_text().replace('"system":"weather"', '"system":"whether"', 1)
+    (folder / "run.jsonl").write_text(text)
+    assert isinstance(narrate("replay", "run.jsonl").exception, (JournalDamaged, Divergence))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("play", "--load"), ("play", "--save", "none.json", "--load"), ("replay", "none.jsonl")]
+)
+def test_wrong_commands_say_so(arguments: tuple[str, ...]) -> None:
+    """A usage or configuration error, no traceback."""
+    done = narrate(*arguments)
+    assert done.exit_code != 0
+    assert done.exception is None or isinstance(done.exception, (SystemExit, ConfigurationError))
