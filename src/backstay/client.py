@@ -19,7 +19,7 @@ import msgspec
 
 from backstay.ask import Prompt, Settings, build_request
 from backstay.assembly import Assembly, Status
-from backstay.config import Loaded, load
+from backstay.config import Config, Loaded, load
 from backstay.dispatch import Dispatch, timeouts_of
 from backstay.errors import ConfigurationError
 from backstay.estimate import Estimate, estimate_cost
@@ -117,6 +117,11 @@ class Client:
         )
         self.layers.exempt(self._dispatch.is_inside)
         self._service = stack(self._dispatch, *self.layers.call_layers())
+
+    @property
+    def config(self) -> Config:
+        """The settings that hold for this client."""
+        return self._loaded.config
 
     @classmethod
     def from_env(cls) -> Self:

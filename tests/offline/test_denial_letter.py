@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from backstay.offline.date import parse_date
 from backstay.offline.denial import read_denial
+from backstay.offline.denial_day import find_days
 from backstay.offline.finding import Finding, Findings
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -97,7 +97,7 @@ def is_evidence(path: str, finding: Finding, printed: str) -> bool:
     if path.endswith("_days"):
         return str(finding.value) in printed
     if path.startswith("dates.") or path.endswith("date_of_service"):
-        return parse_date(" ".join(printed.split()), day_first=False) == finding.value
+        return [mention.value for mention in find_days(printed)] == [finding.value]
     if path.startswith("amounts."):
         return Decimal(printed.strip("$() ").replace(",", "").replace("$", "")) == Decimal(finding.value)
     return letters_of(printed) == letters_of(str(finding.value))

@@ -16,7 +16,7 @@ from backstay.offline.denial_amount import read_amounts
 from backstay.offline.denial_authorization import read_authorization
 from backstay.offline.denial_code import read_codes
 from backstay.offline.denial_contact import read_contact
-from backstay.offline.denial_date import read_dates
+from backstay.offline.denial_date import read_dateline, read_dates
 from backstay.offline.denial_deadline import read_deadline
 from backstay.offline.denial_id import read_ids
 from backstay.offline.denial_layout import Conflict, Letter, Reading
@@ -27,6 +27,8 @@ from backstay.offline.finding import Finding, Findings
 
 _LISTS = ("denial_codes", "service.cpt_codes", "service.diagnosis_codes")
 _DISPUTED = 0.6
+_AFTER_CLOSE = 0.75
+_NAMING = ("dates.date_of_denial", "payer.member_id")
 _CODE = re.compile(r"denial_codes\[\d+\]\.code")
 _STEP = re.compile(r"(?P<name>[a-z_]+)(?:\[(?P<index>\d+)\])?")
 _GROUPS = {
@@ -46,8 +48,12 @@ def read_denial(text: str) -> Findings:
     readings = _readings(letter)
     fields = {path: finding for reading in readings for path, finding in reading.fields.items()}
     conflicts = [conflict for reading in readings for conflict in reading.conflicts]
-    if letter.has_afterword:
-        conflicts += _contradicted(Letter(text, keep_afterword=True), fields, conflicts)
+    if letter.afterword is not None:
+        whole = Letter(text, keep_afterword=True)
+        conflicts += _contradicted(whole, fields, conflicts)
+        fields = _completed(whole, fields)
+    if fields["dates.date_of_denial"].value is None and (dated := read_dateline(letter)):
+        fields = {**fields, "dates.date_of_denial": dated, **read_deadline(letter, dated).fields}
     return Findings(data=_data(fields, conflicts), fields=fields, warnings=letter.warnings)
 
 
@@ -56,6 +62,25 @@ def _readings(letter: Letter) -> list[Reading]:
     deadline = read_deadline(letter, dates.fields["dates.date_of_denial"])
     rest = (read_codes, read_ids, read_parties, read_payer, read_amounts, read_contact, read_reason, read_authorization)
     return [dates, deadline, *(read(letter) for read in rest)]
+
+
+def _completed(whole: Letter, fields: dict[str, Finding]) -> dict[str, Finding]:
+    """The fields of a letter that states who and when only after its close: there the lines after it are read as well.
+
+    One stray fact is never taken: the letter's date and the member must both stand there, and the letter itself must have
+    neither.
+    """
+    others = {path: finding for reading in _readings(whole) for path, finding in reading.fields.items()}
+    if any(fields[path].value is not None or others[path].value is None for path in _NAMING):
+        return fields
+    known = {path: finding for path, finding in fields.items() if finding.value is not None}
+    stems = {path.partition("[")[0] for path in known}
+    new = {
+        path: msgspec.structs.replace(finding, confidence=min(finding.confidence, _AFTER_CLOSE))
+        for path, finding in others.items()
+        if path not in known and path.partition("[")[0] not in stems
+    }
+    return known | new
 
 
 def _contradicted(letter: Letter, fields: dict[str, Finding], known: list[Conflict]) -> list[Conflict]:

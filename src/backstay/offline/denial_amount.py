@@ -25,6 +25,7 @@ _NAMES: dict[str, tuple[str, ...]] = {
         r"(?:(?:amount|total) )?charged",
         r"(?:total )?claim (?:amount|total|charges?)",
         r"submitted (?:amount|charges)",
+        r"submitted(?=\s*\$)",
         r"your provider (?:billed|charged)(?: us)?",
     ),
     "allowed": (

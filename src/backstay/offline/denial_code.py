@@ -62,6 +62,13 @@ _DESCRIBED = re.compile(r"(?<!\w)[a-z]{3,}[,:]?\s$")
 _PLAN_LETTERS = "HRSE"
 _BESIDE = re.compile(r"\)?\s*(?:[:=]|-(?=\s))\s*(?P<value>[A-Z\"'(][^\n\t;]{5,160}?)\s*(?=\s{2,}|$)")
 _ONLY_CODES = re.compile(r"(?:\b[A-V]?\d{4,5}[FTU]?\b(?:-\w\w\b)?(?:\s*(?:,|;|/|and|&)\s*(?:and )?)?)+")
+_DESCRIPTION_ALONE = re.compile(r"(?:[A-Z][A-Za-z ()/'-]{3,60},\s*|\s+[A-Z][A-Za-z ,()/'-]{3,60})(?:-\w\w)?")
+_SERVICES_FOLLOW = re.compile(
+    r"(?i)^\s*(?:procedures?|services?|items?)(?: (?:denied|billed|requested|affected))?\s*:?$|"
+    r"\b(?:services?|procedures?|items?|treatments?)\b[^\n]*:$"
+)
+_CODE_ROW = re.compile(r"\s*(?:\d{5}|[A-V]\d{4})\b")
+_LISTED_ROWS = 8
 _LONG_LIST = 60
 _MAX_CARC = 320
 
@@ -111,7 +118,8 @@ def _reasons(letter: Letter) -> Iterator[Code]:
             yield Code(f"{match['group']}-{match['number']}", "CARC", *match.span(), 0.96, "group and reason")
     for match in _RARC.finditer(text):
         beside = any(0 <= match.start() - end <= 25 and _JOIN.fullmatch(text[end : match.start()]) for end in adjacent)
-        if beside or match.group().startswith("MA") or context(letter, match.start()) in (REASON, REMARK):
+        in_list = _is_in_reason_list(letter, match.start())
+        if beside or in_list or match.group().startswith("MA") or context(letter, match.start()) in (REASON, REMARK):
             adjacent.append(match.end())
             yield Code(match.group(), "RARC", *match.span(), 0.95, "remark")
     for match in _BARE_CARC.finditer(text):
@@ -124,6 +132,15 @@ def _reasons(letter: Letter) -> Iterator[Code]:
     for match in _INTERNAL.finditer(text):
         if is_announced(letter, match.start(), REASON) and not _PROCEDURE.fullmatch(match.group()):
             yield Code(match.group(), "internal", *match.span(), 0.7, "reason label")
+
+
+def _is_in_reason_list(letter: Letter, place: int) -> bool:
+    """Whether the place begins its row and a neighbouring row begins with a group and reason code."""
+    number = letter.row_at(place)
+    if letter.rows[number].start != place:
+        return False
+    beside = letter.rows[max(0, number - 1) : number] + letter.rows[number + 1 : number + 2]
+    return any(_CARC.match(row.text) for row in beside)
 
 
 def _is_carc(number: str) -> bool:
@@ -170,7 +187,22 @@ def _procedure_context(letter: Letter, start: int, end: int) -> tuple[float, str
         return 0.8, "after its description"
     if not before and re.match(r"(?:-\w\w)?\s*[-:]\s+[A-Za-z]{3}", text[end : end + 12]):
         return 0.85, "before its description"
+    if _is_listed_service(letter, row, start, end):
+        return 0.85, "listed service"
     return 0.0, ""
+
+
+def _is_listed_service(letter: Letter, row: int, start: int, end: int) -> bool:
+    """Whether the row holds the code and its description alone, under a row that announces services: "Procedures"."""
+    line = letter.rows[row]
+    words = letter.text[line.start : start] + letter.text[end : line.end]
+    if row == 0 or not _DESCRIPTION_ALONE.fullmatch(words):
+        return False
+    above = next(
+        (one.text for one in reversed(letter.rows[max(0, row - _LISTED_ROWS) : row]) if not _CODE_ROW.match(one.text)),
+        "",
+    )
+    return _SERVICES_FOLLOW.search(above) is not None
 
 
 def _is_parenthesis(letter: Letter, start: int, end: int) -> bool:
@@ -180,7 +212,7 @@ def _is_parenthesis(letter: Letter, start: int, end: int) -> bool:
     if opening < 0 or closing < 0 or not _ONLY_CODES.fullmatch(letter.text, opening + 1, closing):
         return False
     words = letter.text[max(0, opening - 20) : opening]
-    return re.search(r"[a-z]{3,}\s+$" if letter.text[start].isdigit() else r"\w\s+$", words) is not None
+    return re.search(r"(?:[a-z]{3,}|[A-Z]{3,})\s+$" if letter.text[start].isdigit() else r"\w\s+$", words) is not None
 
 
 def _is_claim_line(letter: Letter, row: int, start: int, end: int) -> bool:

@@ -22,6 +22,7 @@ _KIND = re.compile(
     r"\bquestions|\bat\b)",
     re.I,
 )
+_APPEALS_LINE = re.compile(r"(?i)\bappeals? (?:fax|phone|telephone|line|tel)\b[^\n]{0,12}$")
 _EMAIL = re.compile(r"(?<![\w.])[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _PATH = r"(?:/[^\s,;)>\]]*)?"
 _WEBSITE = re.compile(
@@ -37,7 +38,8 @@ _SEND = re.compile(r"(?i)\b(?:send|mail|mailed|submit|write|written|address|appe
 _APPEAL = re.compile(r"(?i)\b(?:appeal|reconsideration|redetermination|grievance|review request|request)")
 _BOX = r"(?:P\.? ?O\.? |Post Office )?(?:Box|BOX) \d+"
 _INLINE = re.compile(
-    rf"(?P<value>(?:{_BOX}|\d{{1,6}} [A-Z][\w .]+?),[^\n.:;]{{2,80}}?\b[A-Z]{{2}}\.? \d{{5}}(?:-\d{{4}})?)(?!\d)"
+    rf"(?P<value>(?:{_BOX}|\d{{1,6}} [A-Z](?:[\w .]|\n(?![ ]*\n)){{1,60}}?),"
+    rf"(?:[^\n.:;]|\n(?!\s*\n)){{2,80}}?\b[A-Z]{{2}}\.? \d{{5}}(?:-\d{{4}})?)(?!\d)"
 )
 _MAIL_LABEL = re.compile(r"\s*(?:by )?mail(?: to)?:\s*", re.I)
 _STREET = re.compile(r"(?i)\bP\.? ?O\.? ?Box\b|^\s*\d{1,6}\w?\s+[A-Za-z]")
@@ -69,6 +71,8 @@ def _numbers(letter: Letter) -> dict[str, Finding]:
         cues = list(_KIND.finditer(before))
         kind = cues[-1].lastgroup if cues else "unlabelled"
         confidence = 0.93 if kind in ("phone", "fax") else 0.6
+        if kind in ("phone", "fax") and _APPEALS_LINE.search(before):
+            confidence = 0.95
         name = "phone" if kind == "unlabelled" else str(kind)
         if name not in found or found[name].confidence < confidence:
             found[name] = Finding(
@@ -100,7 +104,9 @@ def _address(letter: Letter) -> Finding:
     for match in _INLINE.finditer(letter.text):
         before = letter.text[max(0, match.start() - 200) : match.start()]
         if _SEND.search(before) or _APPEAL.search(before):
-            return _address_finding(letter, *match.span("value"), 0.85, "appeals address in a sentence")
+            start, end = match.span("value")
+            value = " ".join(match["value"].split())
+            return Finding(value=value, confidence=0.85, start=start, end=end, rule="appeals address in a sentence")
     if blocks and blocks[0] and letter.row_at(blocks[0][1]) < 8:
         return _address_finding(letter, *blocks[0], 0.6, "letterhead")
     return absent("no address for appeals is printed")

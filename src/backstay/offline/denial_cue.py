@@ -29,7 +29,10 @@ _CUE = re.compile(
     r"\breason/remark\b)"
     r"|(?P<procedure>\b(?:CPT|HCPCS|CDT)\b(?:/HCPCS)?|\bproc\b\.?|\bcodes? billed\b|"
     r"\b(?:procedure|service|billing|billed|proc|svc|treatment)[ ]?(?:/\w+ )?codes?\b|"
-    r"\bprocedures?(?= ?(?:\d|\(s\)|:|#|no))|\bcodes?(?= ?(?:\d{5}|[A-V]\d{4})\b)|\bcodes?(?: ?\(s\))?(?=\s*:))"
+    r"\bprocedures?(?= ?(?:\d|\(s\)|:|#|no)|[ ]*\t| {2,}(?:\d{5}|[A-V]\d{4}|$))|\bservices?(?=: (?:\d{5}|[A-V]\d{4}|$))|"
+    r"\bbilled (?:as|with|under)\b|\blines? (?:affected|denied)\b|"
+    r"\b(?:benefits?|charges?|payment|coverage|claims?) for(?= (?:(?:\d{5}|[A-V]\d{4})(?![\w-])|$))|"
+    r"\bcodes?(?= ?(?:\d{5}|[A-V]\d{4})\b)|(?:(?m:^)|(?<=[.;] ))codes?(?= ?$)|\bcodes?(?: ?\(s\))?(?=\s*:))"
     r"|(?P<other>\b(?:ZIP|P\.? ?O\.? ?Box|suite|group|member|claim|policy|phone|fax|NPI|account|reference|revenue|rev|DRG|NDC|"
     r"modifiers?|place of service|POS|tax|license|authorization|case|section|article|exclusion|bulletin|form|extension|"
     r"tracking)\b)",

@@ -41,7 +41,8 @@ _NOTICE_TIERS: tuple[tuple[re.Pattern[str], float], ...] = (
             r"(?:claim processed|check|remittance|payment|voucher) date",
             r"date (?:processed|finali[sz]ed|printed|of review|completed|reviewed|prepared|of statement)",
             r"date claim (?:was )?processed",
-            r"(?:processed|finali[sz]ed)(?: on)?(?=\s*:)",
+            r"(?:processed|finali[sz]ed)(?: on)?(?=\s*:|\s+\d{1,2}[/-])",
+            r"(?:adverse )?(?:determination|decision|notice) of(?= (?:\d|[A-Z][a-z]{2,8}\.? \d))",
         ),
         0.88,
     ),
@@ -82,7 +83,7 @@ _SERVICE_LABELS = labels(
 _SERVICE_PROSE = re.compile(
     r"\b(?:services?|procedure|treatment|surgery|visit|care|test|scan|imaging|stay|admission|admitted|therapy|equipment|item|drug|"
     r"provided|performed|rendered|received|dispensed|furnished|delivered|seen|scheduled)\b[^.\n]{0,70}?"
-    r"\b(?:on|dated|from|starting|beginning|of|for)\s+(?:or about )?$|"
+    r"\b(?:on|dated|from|starting|beginning|of|for)\s+(?:or about |the )?$|"
     r"\b(?:performed|provided|rendered|received|furnished|dispensed|admitted|incurred)\s+$",
     re.I,
 )
@@ -92,11 +93,14 @@ _NOT_SERVICE = re.compile(
     r"deadline|revised|in effect|policy|bulletin|birth)\b",
     re.I,
 )
+_HAD = re.compile(
+    r",?\s+(?:you|the (?:member|patient)|he|she|your (?:son|daughter|child|spouse))\s+"
+    r"(?:had|received|underwent|got|visited|saw|were (?:seen|treated|admitted)|was (?:seen|treated|admitted))\b"
+)
+_PLACE = re.compile(r"[A-Z][a-z]+(?: [A-Z][a-z]+){0,2},\s+")
 _STARTS = re.compile(r"\b(?:starting|beginning|to begin|(?:scheduled|planned) for)(?: on)?\s+$", re.I)
 _COVERAGE = re.compile(r"\b(?:coverage|policy|plan|benefits?|eligib\w+)\b", re.I)
-_FILLER = re.compile(
-    r"(?:(?:from|on|of|as of|beginning)\s+)?(?:(?:mon|tues|wednes|thurs|fri|satur|sun)[a-z]*\.?,?\s+)?", re.I
-)
+_FILLER = re.compile(r"(?:(?:from|on|of|as of|beginning)\s+)?(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?", re.I)
 _RANGE = re.compile(r"\s*(?:-|to|through|thru|until)\s*$", re.I)
 _BESIDE = 40
 _CODE = r"(?<![\w-])(?:\d{5}|[A-V]\d{4}|\d{4}[FTU])(?![\w-])"
@@ -125,6 +129,17 @@ def read_dates(letter: Letter) -> Reading:
         {"dates.date_of_denial": notice, "dates.date_of_service": service, "service.date_of_service": service},
         notice_conflicts + service_conflicts,
     )
+
+
+def read_dateline(letter: Letter) -> Finding | None:
+    """A place and a date alone on a row ("Albany, March 24, 2026"), as some writers date a letter below their name."""
+    for mention in letter.dates:
+        row = letter.rows[letter.row_at(mention.start)]
+        if mention.end == row.end and _PLACE.fullmatch(letter.text, row.start, mention.start):
+            return Finding(
+                value=mention.value, confidence=0.75, start=mention.start, end=mention.end, rule="place and date"
+            )
+    return None
 
 
 def value_at(letter: Letter, start: int) -> str:
@@ -253,7 +268,9 @@ def _service_prose(letter: Letter) -> list[DateMention]:
         start, _ = letter.sentence(mention.start)
         before = " ".join(letter.text[max(start, mention.start - 120) : mention.start].split()) + " "
         is_told = _SERVICE_PROSE.search(before) and not _NOT_SERVICE.search(before)
-        if is_told or (_STARTS.search(before) and not _COVERAGE.search(before[-_BESIDE:])):
+        after = letter.text[mention.end : mention.end + _BESIDE]
+        had = re.search(r"\b[Oo]n,? $", before) is not None and _HAD.match(after) is not None
+        if is_told or had or (_STARTS.search(before) and not _COVERAGE.search(before[-_BESIDE:])):
             found.append(mention)
     return found[:1]
 

@@ -14,9 +14,23 @@ _MONTH = (
     r"nov(?:ember)?|dec(?:ember)?)\.?"
 )
 _ORDINAL = r"(?:st|nd|rd|th)?"
+_UNITS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth")
+_TEENS = ("tenth", "eleventh", "twelfth", *(f"{name}th" for name in ("thirteen", "fourteen", "fifteen", "sixteen")))
+_SPELLED = {
+    name: day
+    for day, name in enumerate(
+        [
+            *(*_UNITS, *_TEENS, "seventeenth", "eighteenth", "nineteenth", "twentieth"),
+            *(f"twenty-{name}" for name in _UNITS),
+            *("thirtieth", "thirty-first"),
+        ],
+        1,
+    )
+}
 _FORM = re.compile(
     rf"(?:(?<![\w.,/-])|(?<=\d{{4}}-)|(?<=/\d\d-))(?:{_MONTH}\s?\d{{1,2}}{_ORDINAL},?\s*\d{{4}}"
     rf"|\d{{1,2}}{_ORDINAL}(?:\s+day)?(?:\s+of)?[\s-]?{_MONTH},?[\s-]?(?:\d{{4}}|(?<=-)\d{{2}})"
+    rf"|(?P<spelled>{'|'.join(sorted(_SPELLED, key=len, reverse=True))})(?:\s+day)?\s+of\s+{_MONTH},?\s+\d{{4}}"
     r"|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/](?:\d{4}|\d{2})|\d{1,2}\.\d{1,2}\.\d{4}"
     r"|(?P<compact>(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])))(?!\w|-(?!\d{1,2}/)|[/.]\d)",
     re.I,
@@ -30,6 +44,9 @@ def find_days(text: str) -> list[DateMention]:
         printed = re.sub(r"\s+day\b", "", " ".join(match.group().split()))
         if match["compact"]:
             printed = f"{printed[:4]}-{printed[4:6]}-{printed[6:]}"
+        if match["spelled"]:
+            spelled = match["spelled"].lower()
+            printed = printed.lower().replace(spelled, str(_SPELLED[spelled]), 1).replace(" of ", " ")
         value = parse_date(printed, day_first=False)
         if value is not None:
             found.append(DateMention(value=value, start=match.start(), end=match.end(), is_certain=True))

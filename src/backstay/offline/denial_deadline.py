@@ -36,11 +36,14 @@ _DAYS = re.compile(
 )
 _ASKS = re.compile(
     r"\b(?:appeals?|appealing|reconsideration|redetermination|internal review|grievance|dispute)\b|"
-    r"request (?:a|an|for) (?:\w+ )?review",
+    r"request (?:a|an|for) (?:\w+ )?review|"
+    r"\b(?:contest|challenge) (?:this|it|our|the)\b|\bwrite to us within\b|"
+    r"\bif you (?:think|believe|feel)\b[^.]{0,50}\b(?:wrong|incorrect|mistaken?|error)\b",
     re.I,
 )
 _MEMBER_ACTS = re.compile(
     r"\b(?:ask|you|your|member|must|may|file|filed|submit|submitted|request|requested|write|send|received by|right to|deadline|"
+    r"in writing|"
     r"time limit|have)\b",
     re.I,
 )
@@ -57,7 +60,8 @@ _PLAN_ANSWERS = re.compile(
     re.I,
 )
 _OUTSIDE = re.compile(
-    r"\b(?:external|independent|state|fair hearing|department of|commissioner|ombudsman|judge|court|lawsuit|hearing|arbitration|"
+    r"\b(?:external|independent|state|fair hearing|department of|commissioner|ombudsman|judge|(?-i:court)|lawsuit|"
+    r"hearing|arbitration|"
     r"IRO|complaint)\b",
     re.I,
 )

@@ -13,9 +13,11 @@ import msgspec
 from backstay.offline.denial_layout import Conflict, Hit, Letter, Reading, absent, bare, labels
 from backstay.offline.finding import Finding
 
-_TOKEN = r"(?=[A-Za-z*/-]{0,24}\d)[A-Za-z0-9*][A-Za-z0-9*]*(?:[-/.][A-Za-z0-9*]+)*"
+_TOKEN = r"(?=[A-Za-z*/.-]{0,24}\d)[A-Za-z0-9*][A-Za-z0-9*]*(?:[-/.][A-Za-z0-9*]+)*"
 # A printed number may be set in groups: `XYZ 123 456 789`, `W1234 56789 01`.
-_GROUPED = rf"(?:[A-Z]{{1,4}} (?=\d))?{_TOKEN}(?: (?=[A-Z]?\d)[A-Z]?\d{{2,}}(?![\w/.-]|\s+[a-z]))*"
+# Its last group may be one digit where nothing follows on the row.
+_LAST = r"(?:(?<=\d) \d(?=[ ]*(?:\n|$|\t|[ ]{2})))?"
+_GROUPED = rf"(?:[A-Z]{{1,4}} (?=\d))?{_TOKEN}(?: (?=[A-Z]?\d)[A-Z]?\d{{2,}}(?![\w/.-]|\s+[a-z]))*{_LAST}"
 _IDENTIFIER = re.compile(rf"(?P<value>{_GROUPED})(?![\w@/])")
 _NPI = re.compile(r"(?P<value>[12]\d{9})(?!\d)")
 _MIN_CHARACTERS = 4
@@ -36,7 +38,7 @@ _PERSON = (
     r"(?:member|subscriber|enrollee|insured|participant|beneficiary|recipient|cardholder|client|patient|customer|employee)"
     r"(?:'s)?"
 )
-_ID = r"(?:id|identification|i\.d\.|no\b\.?|number|#)"
+_ID = r"(?:[il]d|identification|i\.d\.|no\b\.?|number|#)"
 _MEMBER = labels(
     rf"{_PERSON} ?(?:/{_PERSON})?(?:/| )? ?{_ID}",
     rf"{_PERSON} (?:health )?(?:plan )?{_ID}",
@@ -44,9 +46,11 @@ _MEMBER = labels(
     r"(?:MBI|HICN?|CIN)(?: number)?",
     r"medicaid (?:id|number|identification)",
     r"health (?:plan|insurance) id",
+    r"your number with (?:us|(?:the|our) [a-z]+)",
 )
 _BARE_ID = bare(r"(?:identification|id) ?(?:number|no\b\.?|#)(?! of)", r"id(?=\s*[:#\t\n]|\s{2,})")
 _NAME_THEN_ID = re.compile(rf"(?<![\w-]){_PERSON}(?: name)?:?[^\n:]{{3,40}}?\(?\b(?:id|member id|#)\b", re.I)
+_ID_AFTER_NAME = re.compile(r"(?<=[a-z], )ID(?= [A-Z]{0,4}-?\d)")
 _POLICY_AS_MEMBER = labels(
     rf"policy ?/ ?(?:member )?{_ID}",
     r"certificate (?:number|no|#)",
@@ -82,7 +86,7 @@ _PROVIDER_NPI = labels(
 _IDENTIFIERS = (
     _Identifier(
         "payer.member_id",
-        ((_MEMBER, 0.97), (_BARE_ID, 0.95), (_NAME_THEN_ID, 0.93), (_POLICY_AS_MEMBER, 0.75)),
+        ((_MEMBER, 0.97), (_BARE_ID, 0.95), (_NAME_THEN_ID, 0.93), (_ID_AFTER_NAME, 0.9), (_POLICY_AS_MEMBER, 0.75)),
         _IDENTIFIER,
         "no member, subscriber or beneficiary number is labelled",
     ),

@@ -19,6 +19,8 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         r"lack of medical necessity",
         r"not deemed an? '?medical necessity",
         r"not reasonable and necessary",
+        r"(?:does|do|did) not (?:support|show|establish|demonstrate)[^.]{0,160}medical(?:ly)? necess",
+        r"no longer meets?[^.]{0,60}(?:criteria|guideline)",
     ),
     "prior authorization missing": (
         rf"(?:{_AUTHORIZATION}|referral)[^.]{{0,70}}(?:not|no|without|absent|missing|never|lack|invalid|exceeded)",
@@ -52,10 +54,13 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         r"(?:code|modifier|diagnosis)[^.]{0,40}(?:inconsistent|invalid|does not (?:match|support)|incorrect|missing)",
         r"bundl\w+",
         r"unbundl\w+",
+        r"included in the (?:payment|allowance)",
+        r"billing error",
     ),
     "information missing": (
         rf"(?:{_LACKING}|additional|lack of|lacks)[^.]{{0,40}}{_RECORDS}",
         rf"{_RECORDS}[^.]{{0,40}}(?:{_LACKING})",
+        rf"did not (?:send|submit|provide|include)[^.]{{0,60}}(?:{_RECORDS}|reports?|notes|forms?)",
     ),
     "step therapy": (
         r"step[- ]therapy",

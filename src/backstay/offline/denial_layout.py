@@ -37,6 +37,7 @@ SENTENCE_MARK = r"(?<=[a-z0-9)\"%])(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!Mrs)(?<!\bSt)(
 _SENTENCE_BREAK = re.compile(rf"{SENTENCE_MARK}[.!?][\"')]*\s+(?=[\"'(]?[A-Z])|\n[ \t]*\n\s*|\f\s*|:\s*\n\s*")
 _LONG_SENTENCE = 800
 _MAX_LIST = 20
+_PAIRED = 4
 _MAX_ROWS = 40
 
 
@@ -72,7 +73,7 @@ class Letter:
         self.source = source
         self.text = screened.text
         self.warnings = screened.warnings
-        self.has_afterword = screened.afterword is not None
+        self.afterword = screened.afterword
         self.rows = split_lines(self.text)
         self.cells = [split_cells(self.text, row) for row in self.rows]
         self._breaks = [match.end() for match in _SENTENCE_BREAK.finditer(self.text)]
@@ -114,11 +115,21 @@ class Letter:
         elif after >= cell.end or _LABEL_END.search(self.text, start, cell.end):
             if not is_wordy:
                 yield from self._elsewhere(number, index, (start, end), form)
-            elif len(cells) > index + 1 and (len(cells) == 2 or _LABEL_END.search(cell.text)):
+            elif len(cells) > index + 1 and (
+                len(cells) == 2 or _LABEL_END.search(cell.text) or self._is_pairs(number, index)
+            ):
                 if found := form(cells[index + 1].start, cells[index + 1].end):
                     yield Hit(*found, start, end, "right")
             else:
                 yield from self._below(number, index, (start, end), form)
+
+    def _is_pairs(self, number: int, index: int) -> bool:
+        """Whether a row of four cells is two labels with their values: it or a neighbour has a figure in a value's place."""
+        if len(self.cells[number]) != _PAIRED or index % 2:
+            return False
+        near = [cells for cells in self.cells[max(0, number - 1) : number + 2] if len(cells) == _PAIRED]
+        figures = [[any(char.isdigit() for char in cell.text) for cell in cells] for cells in near]
+        return any(row[1] or row[3] for row in figures) and not any(row[0] or row[2] for row in figures)
 
     def _elsewhere(self, number: int, index: int, label: tuple[int, int], form: Form) -> Iterator[Hit]:
         cells = self.cells[number]

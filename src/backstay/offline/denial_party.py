@@ -15,13 +15,13 @@ _STOP = re.compile(
     r"\s{2,}|\t|\n"
     r"|\s+(?=(?:member|subscriber|group|claim|patient|date|dob|npi|plan|id|phone|fax|tax|provider|service|tin|policy)"
     r"(?: (?:id|name|number|no|of|type|code)\b[^:\n]{0,20})?[.#]?\s*[:#])"
-    r"|\s*\((?=(?:npi|id|member|dob|tin|cpt|hcpcs|in-network|out-of|network|#)\b)"
+    r"|\s*\((?=(?:npi|id|member|dob|tin|cpt|hcpcs|in[- ]network|out[- ]of|network|you|#)\b)"
     r"|[,;]?\s+(?=(?:NPI|CPT|HCPCS|DOB|ID)\b)|$",
     re.I,
 )
 _LABEL_LIKE = re.compile(r"[A-Z][A-Za-z/()#' ]{1,34}:(?:\s|$)")
 _NOT_TEXT = re.compile(
-    r"(?:is|was|were|has|have|will|who|may|must|can|should|and|or|of|to|on|in|that|did|does|not|n/?a|none|unknown)\b|[^A-Za-z\d\"'(]",
+    r"(?:is|was|were|has|have|will|who|may|must|can|should|and|or|of|to|on|in|that|did|does|not|n/?a|none|unknown|dear)\b|[^A-Za-z\d\"'(]",
     re.I,
 )
 _HEADING = re.compile(
@@ -53,7 +53,7 @@ _TEXT_LABELS = {
     "service.provider_name": (
         labels(
             rf"{_ROLE}? ?{_CLINICIAN}(?: ?/ ?(?:facility|supplier|physician|provider))?(?: of service)?(?: name)?{_HERE}",
-            r"(?:provided|requested) by(?=\s*:)",
+            r"(?:provided|requested|asked for|ordered|prescribed|submitted|performed|rendered) by(?=\s*:)",
             r"(?:provider|physician) name",
         ),
         0.94,
@@ -86,6 +86,46 @@ _ABSENT = {
     "service.description": "the service is not described beside a label",
     "payer.plan_name": "no plan is named",
 }
+_CAPITALS = (
+    r"(?:Dr\.? [A-Z][\w'-]+(?: [A-Z][\w'.-]+){0,2}|"
+    r"(?:St\. )?[A-Z][\w'-]+(?: (?:of|and|&|[A-Z][\w'-]+)){0,5}(?<!of)(?<!and))"
+)
+_CARE_WORD = re.compile(
+    r"\b(?:clinics?|hospital|cent(?:er|re)|institute|imaging|therapy|associates|physicians|surgery|surgical|orthopedics?|"
+    r"radiology|dermatology|cardiology|oncology|laborator(?:y|ies)|labs?|pediatrics|rehabilitation|pharmacy|medicine|dental|"
+    r"mobility|supply|hospice|nursing)\b",
+    re.I,
+)
+_PLAN_WORD = re.compile(r"\b(?:plan|insurance|benefits?|assurance|hmo|ppo|fund|trust|mutual)\b", re.I)
+_PROVIDER_PROSE: tuple[tuple[re.Pattern[str], float], ...] = (
+    (
+        re.compile(
+            rf"\b(?:request|claim|order|referral|bill|charges?|prescription)s? "
+            rf"(?:[a-z]+ ){{0,2}}(?:from|by) (?P<value>{_CAPITALS})"
+        ),
+        0.85,
+    ),
+    (
+        re.compile(rf"\b(?:request|claim|bill)s? (?:that )?(?P<value>{_CAPITALS})\s+(?:sent|submitted|filed|made)\b"),
+        0.85,
+    ),
+    (
+        re.compile(
+            rf"(?:(?<=[.!?]\s)|(?<=\n)|(?<=, ))(?P<value>{_CAPITALS})\s+"
+            r"(?:charged|billed|requested|asked us|submitted|sent us|provided|performed)\b"
+        ),
+        0.85,
+    ),
+    (
+        re.compile(
+            r"\b(?:performed|provided|rendered|given|ordered|prescribed|requested|had|received|seen)\b[^.\n]{0,60}?"
+            rf"\b(?:by|at) (?P<value>{_CAPITALS})"
+        ),
+        0.8,
+    ),
+    (re.compile(rf"\b\d{{4}},? (?:at|by|with) (?P<value>{_CAPITALS})"), 0.8),
+    (re.compile(rf"(?m:(?:^|\s{{2}})[ ]*To: ?)(?P<value>{_CAPITALS})"), 0.8),
+)
 _PERSON_NAME = re.compile(r"[A-Z][\w.'-]*,?(?: (?:[A-Z(][\w.'-]*\)?,?|de|da|del|van|von|la|bin)){1,5}")
 _SALUTATION = re.compile(
     r"(?m:^)[ ]*Dear (?P<value>(?:(?:Mr|Mrs|Ms|Mx)\.? )?"
@@ -104,6 +144,7 @@ _PLAN_TYPES = re.compile(
     r"\b(?:(?P<code>HMO|PPO|EPO|POS|HDHP)|(?P<word>Medicare|Medicaid))\b(?! ?(?:supplement|secondary))"
 )
 _PLAN_FOLLOWS = re.compile(r"\s+(?:plan|benefit|member|coverage)", re.I)
+_PLAN_PRECEDES = re.compile(r"\bplan[ ,]*\(?$", re.I)
 _DESCRIPTION_CELL = re.compile(r"[A-Za-z][A-Za-z,'()/ -]*\b[a-z]{4,}[^|\t]*")
 _STATUS = re.compile(
     r"(?i)(?:line \d+|denied|approved|paid|pending|not covered|not approved|partially denied|\W*\$?[\d,.]+)"
@@ -137,6 +178,8 @@ def read_parties(letter: Letter) -> Reading:
         fields[path] = absent(_ABSENT[path])
         if hit is not None:
             fields[path] = _finding(letter, hit.start, hit.end, confidence, f"label/{hit.place}")
+    if fields["service.provider_name"].value is None:
+        fields["service.provider_name"] = _provider_prose(letter)
     if fields["patient_name"].value is None and (match := _SALUTATION.search(letter.text)):
         fields["patient_name"] = _finding(letter, *match.span("value"), 0.85, "salutation")
     if fields["service.description"].value is None:
@@ -162,10 +205,20 @@ def _is_value(letter: Letter, path: str, hit: Hit) -> bool:
         return False
     if path in ("patient_name", "service.provider_name"):
         return (
-            not re.search(r"\d{3}|\b(?:services?|department|information|directory|id)\b$", value, re.I)
+            not re.search(r"\d{3}|\b(?:department|information|directory|id)\b$|^(?:\w+ )?services?$", value, re.I)
             and len(value) <= 70
         )
     return len(value) <= 200
+
+
+def _provider_prose(letter: Letter) -> Finding:
+    """A clinician or an institution of care that a sentence names as who asked, gave or billed, or that the letter is sent to."""
+    for pattern, confidence in _PROVIDER_PROSE:
+        for match in pattern.finditer(letter.text):
+            value = match["value"]
+            if (value.startswith("Dr") or _CARE_WORD.search(value)) and not _PLAN_WORD.search(value):
+                return _finding(letter, *match.span("value"), confidence, "sentence")
+    return absent(_ABSENT["service.provider_name"])
 
 
 def _claim_line_description(letter: Letter) -> Finding:
@@ -201,4 +254,9 @@ def _plan_type(letter: Letter) -> Finding:
 def _is_own_plan(letter: Letter, found: list[re.Match[str]]) -> bool:
     """Whether a mention stands in the head of the letter or beside "plan"; Medicare in an appeals paragraph may be anything."""
     head = letter.rows[min(6, len(letter.rows) - 1)].end
-    return any(m.start() < head or _PLAN_FOLLOWS.match(letter.text, m.end()) for m in found)
+    return any(
+        m.start() < head
+        or _PLAN_FOLLOWS.match(letter.text, m.end())
+        or _PLAN_PRECEDES.search(letter.text, max(0, m.start() - 12), m.start())
+        for m in found
+    )

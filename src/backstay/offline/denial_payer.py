@@ -50,7 +50,11 @@ _PROSE: tuple[tuple[str, re.Pattern[str], float], ...] = (
         2.0,
     ),
     ("subject of the decision", re.compile(rf"\b{_NAME}(?: \([^)]*\))? {_DECIDES}\b"), 1.5),
-    ("asked", re.compile(rf"\b(?:ask(?:ed|ing)?|requested) {_NAME} (?:to|for)\b"), 2.0),
+    ("asked", re.compile(rf"\b(?:[Aa]sk(?:ed|ing)?|requested) {_NAME}(?: \([^)]*\))? (?:to|for)\b"), 2.0),
+    ("copyright", re.compile(rf"(?:\([cC]\)|©|[Cc]opyright) (?:\d{{4}} )?{_NAME}"), 3.5),
+    ("writer", re.compile(rf"\b(?:writ(?:e|ing)|letter is) (?:to you )?(?:from|for) {_NAME}"), 2.5),
+    ("desk of", re.compile(rf"\b[Ff]rom (?:the )?(?:[A-Z]\w+ ){{1,3}}of {_NAME}"), 2.5),
+    ("sender", re.compile(rf"(?m:^[ ]*)From: ?{_NAME}(?=\s{{2,}}|\s*$)"), 2.5),
     ("defined", re.compile(rf"\b{_NAME} \((?:\"|the )?(?:the )?(?:\")?(?:plan|we|company)"), 1.5),
     ("addressed", re.compile(rf"\b{_ADDRESSED} {_NAME}"), 1.0),
 )
@@ -62,7 +66,12 @@ _PLAN = labels(r"(?:health |benefit )?plan(?: name)?(?=\s*:)")
 _CUTS = re.compile(
     r"(?i)(?:[,-]\s*| )(?:(?:member|customer) services?|(?:claims?|appeals?|grievances?|utilization|customer|medical)"
     r"(?: (?:and|&) \w+)?(?: \w+)? (?:dep(?:artment|t)\b|unit|team|management)).*$|\s+[-/]\s+.*$|,? (?:p\.?o\.? box).*$|"
-    r"\s+(?:explanation of|notice of|remittance|EOB\b|statement).*$|\s*\((?:HMO|PPO|EPO|POS|D-SNP|HMO-POS)[^)]*\).*$"
+    r"\s+(?:explanation of|notice of|remittance|EOB\b|statement|"
+    r"prior authorization|coverage determinations?).*$|\s*\((?:HMO|PPO|EPO|POS|D-SNP|HMO-POS)[^)]*\).*$"
+)
+_LEAD = re.compile(
+    r"(?i)(?:[^\w\s]{1,2}\s+)?(?:at |by |from:? |(?:administered|underwritten|insured|issued|offered) by:? |"
+    r"(?:ask|call|contact|write(?: to)?) (?=[A-Z]))?"
 )
 _VENDOR_FOR = re.compile(r"\w+ .*?\w (?:for|on behalf of) (?=[A-Z]\w+ [A-Z])")
 _PUBLIC = re.compile(r"\s*(?P<value>Medicare|Medicaid)\b(?! Advantage)")
@@ -117,7 +126,8 @@ def _first(letter: Letter, votes: list[_Vote], key: str) -> int:
 
 def _votes(letter: Letter) -> Iterator[_Vote]:
     for hit in letter.hits(_LABEL, text_form(letter), is_wordy=True):
-        if _is_name(letter.text[hit.start : hit.end], needs_word=False):
+        begins = any(cell.start == hit.label_start for cell in letter.cells[letter.row_at(hit.label_start)])
+        if (begins or hit.place == "same") and _is_name(letter.text[hit.start : hit.end], needs_word=False):
             yield _Vote(hit.start, hit.end, 5.0, f"label/{hit.place}")
     for hit in letter.hits(_PLAN, text_form(letter), is_wordy=True):
         start, end = _trimmed(letter, hit.start, hit.end)
@@ -127,7 +137,7 @@ def _votes(letter: Letter) -> Iterator[_Vote]:
     for rule, pattern, weight in _PROSE:
         for match in pattern.finditer(letter.text):
             start, end = _trimmed(letter, *match.span("value"))
-            if _is_name(letter.text[start:end], needs_word=True):
+            if _is_name(letter.text[start:end], needs_word=rule != "sender"):
                 yield _Vote(start, end, weight, rule)
     for pattern, rows, weight, rule in ((_SIGN_OFF, 5, 2.0, "signature"), (_SEND_TO, 2, 1.5, "appeals address")):
         for match in pattern.finditer(letter.text):
@@ -166,7 +176,9 @@ def _block(letter: Letter, begin: int, rows: int, weight: float, rule: str) -> I
 def _trimmed(letter: Letter, start: int, end: int) -> tuple[int, int]:
     """A span without a leading article, a trailing department, or trailing punctuation."""
     text = letter.text[start:end]
-    lead = re.match(r"(?i)(?:at |by |from:? )", text) or _VENDOR_FOR.match(text)
+    lead = _LEAD.match(text)
+    if lead is None or not lead.group():
+        lead = _VENDOR_FOR.match(text)
     offset = lead.end() if lead else 0
     cut = _CUTS.search(text, offset)
     stop = cut.start() if cut and cut.start() > offset + 3 else len(text)

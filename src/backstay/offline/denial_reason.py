@@ -20,7 +20,8 @@ _DENY = (
 )
 _DENIES = re.compile(rf"\b{_DENY}\b", re.I)
 _BECAUSE = re.compile(
-    r"\b(?:because(?: of)?:?|(?:as|since) (?=the|your|it|there|this|no)|due to(?: the fact that)?|for the following reasons?:?|"
+    r"\b(?:because(?: of)?:?|(?:as|since) (?=the|your|it|there|this|no)|due to(?: the fact that)?|"
+    r"for the following reasons?(?:\(s\))?:?|"
     r"on the (?:grounds|basis) that|the reason (?:is|for (?:this|our|the) (?:denial|decision|determination) is)(?: that)?:?)\s+",
     re.I,
 )
@@ -39,6 +40,12 @@ _HEADING = re.compile(
     r"|(?mi:^[ ]*(?:(?:specific )?reasons? for (?:the |our |this )?(?:denial|decision|determination)|why|"
     r"basis for (?:the |our )?(?:denial|decision)|(?:clinical|denial) rationale)[ ]*\n)"
 )
+_EXPLICIT = re.compile(
+    rf"\bthe (?:main |only )?reason for (?:this|our|the) {_DECISION} is(?: that)?:?\s+(?=[a-z])", re.I
+)
+_FIRST = re.compile(r"(?:\bFirst(?:ly)?,|\(1\))\s+")
+_SECOND = re.compile(r"(?:\bSecond(?:ly)?,|\(2\))\s+")
+_LACKS = re.compile(r"\b(?:not|no|no longer|lacks?|without|requires?|missing|absent|must|only|could|exceeds?)\b", re.I)
 _SENTENCE_STOP = re.compile(rf"{SENTENCE_MARK}[.!?][\"')]*(?=\s+[\"'(]?[A-Z]|\s*$)|\n[ \t]*\n|\f")
 _PREDICATE = re.compile(
     r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|may|lacks?|requires?|exceeds?|denies)\b|"
@@ -82,7 +89,7 @@ def read_reason(letter: Letter) -> Reading:
     return Reading(
         {
             "denial_reason": reason,
-            "denial_reason_summary": _summary(reason, statement),
+            "denial_reason_summary": _summary(letter, reason, statement),
             "policy_section": _policy_section(letter, reason, statement),
             "raw_text_snippets.denial_statement": statement,
             "raw_text_snippets.appeal_instructions": _appeal(letter),
@@ -144,13 +151,72 @@ def _reason(letter: Letter, statement: Finding) -> Finding:
         found = _paragraph(letter, heading.end())
         if found is not None:
             return _clause(letter, *found) or letter.quote(*found, 0.9, "reason heading")
+    if explicit := _explicit(letter):
+        return explicit
     if statement.start is None or statement.end is None:
         return _kind_sentence(letter, 0) or absent("no reason is stated")
     return (
-        _clause(letter, statement.start, statement.end)
+        _enumerated(letter, statement.start)
+        or _clause(letter, statement.start, statement.end)
+        or _announced(letter, statement)
+        or _following(letter, statement)
         or _kind_sentence(letter, statement.end)
         or letter.quote(statement.start, statement.end, 0.75, "denying sentence")
     )
+
+
+def _explicit(letter: Letter) -> Finding | None:
+    """What follows "the reason for our decision is"."""
+    match = _EXPLICIT.search(letter.text)
+    if match is None:
+        return None
+    stop = _SENTENCE_STOP.search(letter.text, match.end())
+    end = stop.start() if stop else len(letter.text)
+    return (
+        letter.quote(match.end(), end, 0.9, "stated reason")
+        if len(letter.text[match.end() : end].split()) > 2
+        else None
+    )
+
+
+def _enumerated(letter: Letter, place: int) -> Finding | None:
+    """Reasons that the sentences around the denying one count: from "First" to the end of the second."""
+    after = max(letter.text.rfind("\n\n", 0, place), 0)
+    first = _FIRST.search(letter.text, after, after + _MAX_REASON)
+    paragraph = letter.text.find("\n\n", place)
+    stop = min(paragraph if paragraph >= 0 else len(letter.text), after + 2 * _MAX_REASON)
+    if first is None or first.start() > stop:
+        return None
+    second = _SECOND.search(letter.text, first.end(), stop)
+    if second is None:
+        return None
+    end = _SENTENCE_STOP.search(letter.text, second.end(), stop)
+    return letter.quote(first.end(), end.start() if end else stop, 0.85, "counted reasons")
+
+
+def _announced(letter: Letter, statement: Finding) -> Finding | None:
+    """The paragraph after a denying sentence that ends in a colon."""
+    if statement.end is None or not letter.text[: statement.end].endswith(":"):
+        return None
+    found = _paragraph(letter, statement.end)
+    return None if found is None else letter.quote(*found, 0.8, "paragraph after the denying sentence")
+
+
+def _following(letter: Letter, statement: Finding) -> Finding | None:
+    """The sentence after a short denying one in its paragraph, where it says what is lacking."""
+    assert statement.end is not None
+    if find_kind(letter.text, statement.start or 0, statement.end) is not None:
+        return None
+    for start, end in _sentences(letter):
+        if start >= statement.end - 1:
+            begin, _ = letter.trim(start, end)
+            body = letter.text[begin:end]
+            if "\n\n" in letter.text[statement.end : begin] or not _LACKS.search(body) or _APPEAL_WORD.search(body):
+                return None
+            stop = _prose_end(letter, start, end)
+            is_empty = not letter.text[start:stop].strip()
+            return None if is_empty else letter.quote(start, stop, 0.75, "sentence after the denying one")
+    return None
 
 
 def _kind_sentence(letter: Letter, after: int) -> Finding | None:
@@ -173,7 +239,7 @@ def _paragraph(letter: Letter, start: int) -> tuple[int, int] | None:
     if end - start > _MAX_REASON:
         ends = [match.end() for match in _SENTENCE_STOP.finditer(letter.text, start, start + _MAX_REASON)]
         end = ends[-1] if ends else start + _MAX_REASON
-    return (start, end) if len(letter.text[start:end].split()) >= 2 else None
+    return (start, end) if len(re.findall(r"[A-Za-z]{3,}", letter.text[start:end])) >= 2 else None
 
 
 def _clause(letter: Letter, start: int, end: int) -> Finding | None:
@@ -187,17 +253,33 @@ def _clause(letter: Letter, start: int, end: int) -> Finding | None:
             text, sentence_start, match.start()
         ):
             continue
+        if not text[match.end() : clause_end].strip():
+            found = _paragraph(letter, start + match.end())
+            return None if found is None else letter.quote(*found, 0.8, "paragraph after the denying sentence")
         cited = _SOURCE_CLAUSE.search(text[match.end() : clause_end])
         stop_at = match.end() + cited.start() if cited and cited.start() > 8 else clause_end
         return letter.quote(start + match.end(), start + stop_at, 0.93, "because clause")
     return None
 
 
-def _summary(reason: Finding, statement: Finding) -> Finding:
-    for found in (reason, statement):
+def _summary(letter: Letter, reason: Finding, statement: Finding) -> Finding:
+    both = Finding(
+        value=f"{statement.value} {reason.value}",
+        confidence=0.85,
+        start=statement.start,
+        end=statement.end,
+        rule="both",
+    )
+    is_part = reason.value is not None and str(reason.value) in str(statement.value)
+    for found in (both,) if is_part else (reason, statement):
         if found.value is not None and (kinds := name_kinds(str(found.value))):
             value = "; ".join(kinds)
             return Finding(value=value, confidence=0.85, start=found.start, end=found.end, rule="kind of denial")
+    around = None if reason.start is None else _paragraph(letter, reason.start)
+    if around is not None and (kinds := name_kinds(letter.text[around[0] : around[1]])):
+        return Finding(
+            value="; ".join(kinds), confidence=0.7, start=around[0], end=around[1], rule="kind named in its paragraph"
+        )
     return absent("the reason is of no known kind")
 
 

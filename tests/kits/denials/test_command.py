@@ -1,0 +1,61 @@
+"""`backstay denial`: a folder for each letter, a report, exit codes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click.testing
+import pytest
+
+from backstay.cli.denial import command
+from backstay.errors import ConfigurationError
+
+from .conftest import ROOT
+
+LETTER = str(ROOT / "examples" / "letters" / "prior_authorization.txt")
+ARGUMENTS = ["--model", "offline:rules", "--today", "2026-06-01", "--format", "md"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Any:
+    """Runs the command with output into `out`; settings of this machine are not read."""
+    config = tmp_path / "backstay.toml"
+    config.write_text(f'[ledger]\npath = "{tmp_path / "ledger.db"}"\n')
+
+    def invoke(*arguments: str) -> click.testing.Result:
+        given = [*arguments, "--out", str(tmp_path / "out"), "--config", str(config), *ARGUMENTS]
+        return click.testing.CliRunner().invoke(command, given)
+
+    return invoke
+
+
+def test_a_letter_becomes_a_folder(run: Any, tmp_path: Path) -> None:
+    """Exit code 0; the report names route and deadline and who read."""
+    done = run(LETTER)
+    assert done.exit_code == 0, done.output
+    assert "route     prior authorization" in done.output
+    assert "2026-07-14 (43 days left)" in done.output
+    assert "rules, no model" in done.output
+    folder = tmp_path / "out" / "prior_authorization"
+    assert (folder / "documents" / "pa_checklist.md").exists()
+    assert (folder / "action_plan.md").read_text(encoding="utf-8").startswith("# Action plan")
+
+
+def test_one_bad_letter_does_not_stop_the_rest(run: Any, tmp_path: Path) -> None:
+    """Exit code 1, one line for it, the others are written; equal names are numbered."""
+    done = run("nowhere.txt", LETTER, LETTER)
+    assert done.exit_code == 1
+    assert "nowhere.txt: no such file" in done.output
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "prior_authorization",
+        "prior_authorization-2",
+    ]
+
+
+def test_what_cannot_be_done_is_refused_before_anything(run: Any, tmp_path: Path) -> None:
+    """Verified mode without a plan, one plan for two letters, a day that is none."""
+    assert isinstance(run(LETTER, "--mode", "verified").exception, ConfigurationError)
+    assert run(LETTER, LETTER, "--plan", LETTER).exit_code == 2
+    assert run(LETTER, "--today", "yesterday").exit_code == 0  # the last --today wins
+    assert click.testing.CliRunner().invoke(command, [LETTER, "--out", "x", "--today", "soon"]).exit_code == 2
