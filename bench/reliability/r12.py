@@ -20,7 +20,7 @@ from backstay.ledger.sqlite import SQLiteLedger
 
 CLAIM = "1,500 prefixes of the log and more: every one sound, 0 promised entries missing, 0 gaps."
 GATE = 0.05
-ENTRIES, STATES = 30, 1_600
+ENTRIES, STATES, TRIES = 30, 1_600, 5
 
 
 async def _written(path: Path, wrap: Callable[[Ledger], Ledger]) -> tuple[bytes, list[int]]:
@@ -65,5 +65,9 @@ def measure(scale: float) -> Verdict:
 
 
 def broken(scale: float) -> Verdict:
-    """A ledger that promises before it has written."""
-    return _verdict(60, proof("test_kill").Hasty)
+    """A ledger that promises before it has written; in several tries, because the writer may happen to be as fast."""
+    for _ in range(TRIES):
+        verdict = _verdict(60, proof("test_kill").Hasty)
+        if not verdict.ok:
+            break
+    return verdict

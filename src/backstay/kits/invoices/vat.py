@@ -1,7 +1,7 @@
 """VAT: tax numbers of the European Union, the United Kingdom, Norway and Switzerland: their form, and their check digits.
 
-Forms are those of the European Commission's VIES; the algorithms are the published ones of each country. A country whose algorithm is
-not public, or which has several, is judged by its form alone.
+Forms are those of the European Commission's VIES; the algorithms are the published ones of each country. A country whose
+algorithm is not public, or which has several, is judged by its form alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ FORMS: Final = {
     "MT": r"\d{8}", "NL": r"\d{9}B\d{2}", "NO": r"\d{9}(MVA)?", "PL": r"\d{10}", "PT": r"\d{9}", "RO": r"\d{2,10}",
     "SE": r"\d{12}", "SI": r"\d{8}", "SK": r"\d{10}", "XI": r"(\d{9}|\d{12})",
 }  # fmt: skip
-CANDIDATE: Final = re.compile(rf"\b({'|'.join(sorted(FORMS, key=len, reverse=True))})([ .\-]?[A-Z0-9+*](?:[ .\-]?[A-Z0-9+*]){{1,13}})\b")
+CANDIDATE: Final = re.compile(
+    rf"\b({'|'.join(sorted(FORMS, key=len, reverse=True))})([ .\-]?[A-Z0-9+*](?:[ .\-]?[A-Z0-9+*]){{1,13}})\b"
+)
 
 
 def _sum(digits: str, weights: Sequence[int]) -> int:
@@ -35,13 +37,18 @@ def _germany(number: str) -> bool:
 
 
 def _austria(number: str) -> bool:
-    total = sum(int(digit) if place % 2 == 0 else sum(divmod(2 * int(digit), 10)) for place, digit in enumerate(number[1:8]))
+    total = sum(
+        int(digit) if place % 2 == 0 else sum(divmod(2 * int(digit), 10)) for place, digit in enumerate(number[1:8])
+    )
     return (10 - (total + 4) % 10) % 10 == int(number[8])
 
 
 def _luhn(digits: str) -> bool:
     """ISO/IEC 7812-1, as Italy, Sweden (first ten digits) and the French SIREN use it."""
-    total = sum(int(digit) if place % 2 == 0 else sum(divmod(2 * int(digit), 10)) for place, digit in enumerate(reversed(digits)))
+    total = sum(
+        int(digit) if place % 2 == 0 else sum(divmod(2 * int(digit), 10))
+        for place, digit in enumerate(reversed(digits))
+    )
     return total % 10 == 0
 
 
