@@ -21,6 +21,8 @@ COMMANDS = {
     "extract": "Read documents into typed records.",
     "narrate": "A village through its year: play it, run it, replay it.",
     "ground": "Find what a text states that its sources do not.",
+    "invoice": "Invoices and receipts: read, checked, and accepted or not.",
+    "kits": "The applications that ship, each with a line to try it.",
     "limits": "Limits, budgets, waits and targets as they stand now.",
     "models": "Models, their limits and prices.",
     "operations": "Look after a running system; simulate, replay and compare policies.",
