@@ -127,3 +127,9 @@ def test_a_tax_number_is_not_made_of_an_ordinary_word() -> None:
     """A country's letters before a short number, or a word, are no tax number."""
     assert vat.find_vat_ids("Total DE 12, NO 5, SE page 3, IT support") == []
     assert [one for one, *_ in vat.find_vat_ids("USt-IdNr.: DE 136 695 976")] == ["DE136695976"]
+
+
+def test_what_only_begins_like_an_account_number_is_none() -> None:
+    """A creditor identifier, a till's number, a tax number with the label of the next line; a short one behind its label is."""
+    assert iban.find_ibans("Creditor DE98ZZZ09999999999, Ref MT161201806020100, DE136695976IBAN: below") == []
+    assert [number for number, *_ in iban.find_ibans("IBAN: DE89 3704 0044 0532")] == ["DE89370400440532"]

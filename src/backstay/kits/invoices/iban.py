@@ -19,12 +19,16 @@ LENGTHS: Final = {
     )
 }
 CANDIDATE: Final = re.compile(r"\b([A-Z]{2}\d{2}(?:[ \u00a0]?[A-Z0-9]){11,30})\b")
+LABEL: Final = re.compile(r"\bIBAN\b[^\n\w]{0,12}$", re.IGNORECASE)
+CREDITOR: Final = "ZZZ"
+"""Where an IBAN has its bank, the SEPA creditor identifier has this, unless its owner chose a code: it begins alike."""
 
 
 def find_ibans(text: str) -> list[tuple[str, int, int]]:
     """Each account number in `text` without its spaces, and where it stands; those of a wrong length or digit among them.
 
-    A run of letters behind the number is not taken for a part of it: the length is the country's.
+    A run of letters behind the number is not taken for a part of it: the length is the country's. A run that is too short is an
+    account number only behind the word IBAN: else it is an order, a till or a tax number.
     """
     found = []
     for match in CANDIDATE.finditer(text):
@@ -35,7 +39,10 @@ def find_ibans(text: str) -> list[tuple[str, int, int]]:
         while end < match.end() and count < length:
             count += text[end].isalnum()
             end += 1
-        found.append((re.sub(r"\s", "", text[match.start() : end]), match.start(), end))
+        number = re.sub(r"\s", "", text[match.start() : end])
+        is_whole = count == length or LABEL.search(text[max(0, match.start() - 20) : match.start()]) is not None
+        if is_whole and number[4:7] != CREDITOR:
+            found.append((number, match.start(), end))
     return found
 
 

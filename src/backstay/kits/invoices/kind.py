@@ -17,14 +17,14 @@ def _words(*several: str) -> re.Pattern[str]:
 
 
 TILL: Final = _words(
-    r"cash(?:ier)?|change|rounding(?: adj\w*)?|tender(?:ed)?|receipt|thank you|please come again|till|pos|table|pax|covers",
+    r"cash(?:ier)?|change|rounding(?: adj\w*)?|tender(?:ed)?|receipt|thank you|please come again|till|table|pax|covers",
     r"goods sold|non.?refundable|member card|points|visa|mastercard|contactless|approved|gst summary",
     r"kassenbon|bar(?:zahlung)?|wechselgeld|rueckgeld|rückgeld|bediener|kasse|bon|ticket|caisse|rendu|especes|espèces",
     r"scontrino|resto|contante|documento commerciale|kassabon|wisselgeld|pinnen|efectivo|cambio|paragon|gotówka|fiskaln\w+",
 )
 BILL: Final = _words(
     r"due date|payment terms|terms of payment|please pay|remit to|bill to|invoice to|iban|bic|swift|sort code",
-    r"purchase order|order no|customer (?:no|number|id)|vat (?:id|no|reg)|delivery note|rechnung(?:snummer|sdatum)?|zahlbar",
+    r"purchase order|order no|customer (?:no|number|id)|delivery note|\w*rechnungs?(?:-?(?:nr|nummer|datum|korrektur))?|zahlbar",
     r"fällig|kundennummer|leistungszeitraum|skonto|facture|échéance|fattura|scadenza|factura|vencimiento|factuur",
     r"vervaldatum|faktura|termin płatności|fatura",
 )

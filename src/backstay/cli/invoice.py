@@ -1,0 +1,196 @@
+"""`backstay invoice`: documents to accepted, review and rejected records."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from backstay.cli import FAILED, INTERRUPTED
+from backstay.cli.choice import choose
+
+if TYPE_CHECKING:
+    from backstay.kits.invoices.record import Record, Verdict
+
+COLUMNS: dict[str, str] = {
+    "source": "text",
+    "decision": "text",
+    "kind": "text",
+    "confidence": "float",
+    "field_count": "integer",
+    "number": "text",
+    "issue_date": "text",
+    "due_date": "text",
+    "seller": "text",
+    "buyer": "text",
+    "currency": "text",
+    "net_total": "money",
+    "tax_total": "money",
+    "grand_total": "money",
+    "layout": "text",
+    "tier": "text",
+    "target": "text",
+    "is_degraded": "boolean",
+    "is_validated": "boolean",
+    "cost_usd": "money",
+    "reasons": "json",
+    "checks": "json",
+    "lines": "json",
+    "fields": "json",
+    "error": "text",
+}
+"""The columns of a Parquet or CSV file, and their kinds."""
+
+MARKS: dict[Verdict, str] = {"accepted": "green", "review": "yellow", "rejected": "red"}
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.option(
+    "-o",
+    "--out",
+    type=click.Path(dir_okay=False),
+    help="FILE.parquet, .csv or .jsonl; JSON Lines on standard output without it.",
+)
+@click.option("--layouts", type=click.Path(exists=True, file_okay=False), help="A folder of vendor layouts (TOML).")
+@click.option("-m", "--model", metavar="PROVIDER:MODEL", help="Which model to ask; offline:rules for none.")
+@click.option("--complexity", type=click.Choice(["simple", "medium", "complex"]), default="medium", show_default=True)
+@click.option("--max-age", type=click.IntRange(1), metavar="DAYS", help="Older invoices are looked at by a person.")
+@click.option("--again", is_flag=True, help="Read documents again that FILE.jsonl has already.")
+@click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
+@click.option("-q", "--quiet", is_flag=True, help="No summary and no notes on standard error.")
+def command(paths: tuple[str, ...], **options: Any) -> None:
+    """Read invoices and receipts, check them, and decide: accepted, review or rejected, with reasons.
+
+    PATH is a text, PDF, HTML, e-mail or XML file, or a folder. An electronic invoice inside or beside a PDF is read as the
+    truth. With a .jsonl file a run that was broken off goes on where it stopped, and nothing is paid for twice.
+
+    Exit codes: 0 every document was read; 1 some could not be; 2 nothing was done; 130 interrupted, what was done is kept.
+    """
+    from backstay.kits.invoices.setting import Settings
+
+    settings = Settings(complexity=options["complexity"], max_age_days=options["max_age"])
+    out = None if options["out"] is None else Path(options["out"])
+    if out is not None and out.suffix not in (".parquet", ".csv", ".jsonl"):
+        raise click.UsageError(f"--out {out}: the name must end in .parquet, .csv or .jsonl")
+    records, is_whole = _read(paths, out, settings, options)
+    if out is not None and out.suffix != ".jsonl":
+        _write(out, records)
+    if not options["quiet"]:
+        _summarize(records, out)
+    if not is_whole:
+        sys.exit(INTERRUPTED)
+    sys.exit(FAILED if any(record.error for record in records) or not records else 0)
+
+
+def _read(
+    paths: tuple[str, ...], out: Path | None, settings: Any, options: Mapping[str, Any]
+) -> tuple[list[Record], bool]:
+    """The records, those of an earlier run first, and whether the run came to its end."""
+    from backstay.document.read import expand
+    from backstay.kits.invoices.layout import load_layouts
+    from backstay.kits.invoices.workflow import within_budget
+
+    loaded = within_budget(choose(options["config_path"], options["model"], quiet=options["quiet"]), settings)
+    layouts = () if options["layouts"] is None else load_layouts(options["layouts"])
+    journal = out if out is not None and out.suffix == ".jsonl" else None
+    done = [] if journal is None or options["again"] else list(_earlier(journal))
+    known = {record.source for record in done}
+    sources = [str(path) for path in expand(paths) if str(path) not in known]
+    records = list(done)
+    stream = (
+        sys.stdout if out is None else None if journal is None else journal.open("a" if done else "w", encoding="utf-8")
+    )
+
+    async def run() -> None:
+        from backstay.client import Client
+        from backstay.kits.invoices.workflow import process_all
+
+        async with Client(loaded=loaded) as client:
+            async for record in process_all(client, sources, layouts=layouts, settings=settings):
+                records.append(record)
+                if stream is not None:
+                    stream.write(_line(record))
+                    stream.flush()
+
+    try:
+        asyncio.run(run())
+    except KeyboardInterrupt:
+        click.echo(f"interrupted: {len(records)} of {len(done) + len(sources)} documents are done", err=True)
+        return records, False
+    finally:
+        if journal is not None and stream is not None:
+            os.fsync(stream.fileno())
+            stream.close()
+    return records, True
+
+
+def _line(record: Record) -> str:
+    import msgspec
+
+    return msgspec.json.encode(record).decode() + "\n"
+
+
+def _earlier(path: Path) -> Iterator[Record]:
+    """The records of a run that was broken off; a last line that was cut is read again."""
+    import msgspec
+
+    from backstay.kits.invoices.record import Record
+
+    if not path.exists():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    whole = [line for line in lines if line.endswith(b"\n")]
+    if len(whole) < len(lines):
+        path.write_bytes(b"".join(whole))
+    for number, line in enumerate(whole, 1):
+        try:
+            yield msgspec.json.decode(line, type=Record)
+        except msgspec.DecodeError as error:
+            raise click.UsageError(f"{path}:{number}: is no record of this command ({error}); use --again") from error
+
+
+def _write(path: Path, records: Iterable[Record]) -> None:
+    rows = [_row(record) for record in records]
+    if path.suffix == ".parquet":
+        from backstay.parquet import write_parquet
+
+        write_parquet(path, COLUMNS, rows)
+        return
+    text = io.StringIO()
+    sheet = csv.writer(text, lineterminator="\n")
+    sheet.writerow(COLUMNS)
+    sheet.writerows(["" if cell is None else cell for cell in row] for row in rows)
+    path.write_text(text.getvalue(), encoding="utf-8", newline="")
+
+
+def _row(record: Record) -> list[Any]:
+    import msgspec
+
+    facts = msgspec.to_builtins(record)
+    cells = {**facts["data"], **{name: facts[name] for name in COLUMNS if name in facts}}
+    row: list[Any] = []
+    for name, kind in COLUMNS.items():
+        cell = cells.get(name)
+        row.append(msgspec.json.encode(cell).decode() if kind == "json" and cell is not None else cell)
+    return row
+
+
+def _summarize(records: list[Record], out: Path | None) -> None:
+    """What came of it, on standard error: the counts, and why a person is needed."""
+    counts = Counter(record.decision for record in records)
+    told = ", ".join(click.style(f"{counts[name]} {name}", fg=color) for name, color in MARKS.items())
+    where = "" if out is None else f"; written to {out}"
+    click.echo(f"{len(records)} documents: {told}{where}", err=True)
+    for record in records:
+        if record.decision != "accepted":
+            why = record.error or "; ".join(record.reasons)
+            click.echo(f"  {click.style(record.decision, fg=MARKS[record.decision])} {record.source}: {why}", err=True)
