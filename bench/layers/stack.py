@@ -3,8 +3,9 @@
 
     python bench/layers/stack.py [CALLS]
 
-One client, one request after the other, each with another text; the ledger, the limits and the cache are in memory. A row is the
-stack with this layer and all below it; `adds` is the difference to the row before. Minimum of several rounds, since noise only adds.
+One client, one request after the other, each with another text; the ledger, the limits and the cache are in memory. A row is
+the stack with this layer and all below it; `adds` is the difference to the row before. Minimum of several rounds, since noise
+only adds.
 """
 
 from __future__ import annotations
@@ -13,9 +14,6 @@ import asyncio
 import sys
 import tempfile
 import time
-from pathlib import Path
-
-sys.path[:0] = [str(Path(__file__).resolve().parents[2] / "src")]
 
 import msgspec
 

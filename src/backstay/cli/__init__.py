@@ -7,6 +7,7 @@ command, the configuration or the input was wrong and nothing was done; 130 inte
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -99,5 +100,11 @@ def main() -> None:
         code = WRONG
     except LLMError as error:
         click.echo(f"error: {type(error).__name__}: {error}", err=True)
+        code = FAILED
+    except BrokenPipeError:  # whoever read the output has enough of it, as `head` has
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = FAILED
+    except OSError as error:
+        click.echo(f"error: {error.filename or 'output'}: {error.strerror or error}", err=True)
         code = FAILED
     sys.exit(code if isinstance(code, int) else 0)

@@ -135,8 +135,12 @@ def _module(name: str, place: str) -> Any:
         module = importlib.util.module_from_spec(spec)
         sys.modules[spec.name] = module
         spec.loader.exec_module(module)
+    except ConfigurationError:
+        raise
     except (ImportError, OSError) as error:
         raise ConfigurationError(f"--tools {place!r}: cannot be imported: {error}") from error
+    except Exception as error:  # the module is the user's: whatever it raises is a fault of what was named
+        raise ConfigurationError(f"--tools {place!r}: cannot be imported: {type(error).__name__}: {error}") from error
     return module
 
 

@@ -7,11 +7,30 @@ standard error which way it went.
 from __future__ import annotations
 
 import asyncio
+import os
+from pathlib import Path
 from typing import Any
 
 import click
 
 from backstay.config import Loaded, load
+
+
+class OutputFile(click.Path):
+    """A file to write, refused before any work is done where the folder that it goes into is not there."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False, writable=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = os.fspath(super().convert(value, param, ctx))
+        path = path if isinstance(path, str) else os.fsdecode(path)
+        folder = Path(path).parent
+        if not folder.is_dir():
+            self.fail(
+                f"there is no folder {str(folder)!r} to write {Path(path).name!r} into; make it first", param, ctx
+            )
+        return path
 
 
 def choose(config_path: str | None, model: str | None, *, quiet: bool = False) -> Loaded:

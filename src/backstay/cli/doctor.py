@@ -17,7 +17,16 @@ from backstay.config import Loaded, load
 from backstay.errors import ConfigurationError, LLMError
 
 Mark: TypeAlias = Literal["ok", "note", "fault"]
-EXTRAS = {"keyring": "keys from the system keyring", "uvloop": "a faster event loop", "numpy": "calibration"}
+EXTRAS = {
+    "keyring": ("keyring", "keys from the system keyring"),
+    "uvloop": ("uvloop", "a faster event loop"),
+    "numpy": ("calibration", "calibration"),
+    "duckdb": ("parquet", "reports as Parquet"),
+    "mcp": ("mcp", "tools of MCP servers"),
+    "docx": ("docs", "documents as DOCX and PDF"),
+    "rapidocr": ("ocr", "the text of scans"),
+}
+"""Of each module: the extra that brings it, and what it is good for."""
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -61,9 +70,10 @@ def look(loaded: Loaded) -> Iterator[Finding]:
     yield from _model(loaded)
     yield from _keys(loaded)
     yield from _ledger(loaded)
-    for module, use in EXTRAS.items():
+    for module, (extra, use) in EXTRAS.items():
         if importlib.util.find_spec(module) is None:
-            yield Finding("note", "extra", f"{module} is not installed; it gives {use} (pip install {module})")
+            text = f"{module} is not installed; it gives {use} (pip install 'backstay[{extra}]')"
+            yield Finding("note", "extra", text)
 
 
 def _model(loaded: Loaded) -> Iterator[Finding]:

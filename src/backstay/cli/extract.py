@@ -133,7 +133,7 @@ class _Run:
         if self._failed:
             click.echo(f"{self._failed} of {len(documents)} documents could not be read", err=True)
         if not documents:
-            click.echo("no documents there: PATH holds no file of a known kind", err=True)
+            click.echo("error: no documents there: PATH holds no file of a known kind", err=True)
         return FAILED if self._failed or not documents else 0
 
     async def _read(self, documents: list[Any], advance: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ Nothing is sent and no key is needed. One seed is one result: the same command p
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from backstay.cli.choice import OutputFile
 from backstay.config import Loaded, load
 from backstay.config.entry import Arguments
 from backstay.errors import ConfigurationError
@@ -66,8 +68,8 @@ SPEED: Final = "speed"
 @click.option("--whole", is_flag=True, help="Callers take whole answers: no time to the first token, a third faster.")
 @click.option("--seed", type=int, default=0, show_default=True, help="One seed, one result.")
 @click.option("--json", "is_json", is_flag=True, help="Print the report as JSON; of a sweep, an object of reports.")
-@click.option("--html", type=FILE, help="Write tables and charts as one page.")
-@click.option("--svg", type=FILE, help="Write the first chart as a picture.")
+@click.option("--html", type=OutputFile(), help="Write tables and charts as one page.")
+@click.option("--svg", type=OutputFile(), help="Write the first chart as a picture.")
 def command(**options: Any) -> None:
     """What would happen, and what would it cost: traffic through your settings, against simulated providers.
 
@@ -170,6 +172,9 @@ def _traffic(options: dict[str, Any], speed: float) -> tuple[Iterator[Arrival], 
         if options["start"] is None:
             start = time_of_day(options["trace"])
     else:
+        for name in ("input_tokens", "output_tokens"):
+            if not 0 <= options[name] < math.inf:
+                raise ConfigurationError(f"--{name.replace('_', '-')} = {options[name]}: must be 0 or more tokens")
         law = Traffic(
             kind=options["law"],
             rate=options["rate"],

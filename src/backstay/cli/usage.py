@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from backstay.chart import Section, page, table, to_text
+from backstay.cli.choice import OutputFile
 from backstay.cli.table import print_table
 from backstay.config import load
 from backstay.ledger.report import KEYS, Line, charts, report_with_total, to_csv, to_json, to_parquet, zone_of
@@ -35,8 +36,8 @@ SPARE = ("avg s", "attempts", "p95 s", "failed")
     "-f", "--format", "format_", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True
 )
 @click.option("--chart", is_flag=True, help="Bars of cost and tokens below the table.")
-@click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Write table and charts as a page.")
-@click.option("--parquet", type=click.Path(dir_okay=False, writable=True), help="Write the lines as a Parquet file.")
+@click.option("--html", type=OutputFile(), help="Write table and charts as a page.")
+@click.option("--parquet", type=OutputFile(), help="Write the lines as a Parquet file.")
 @click.option("--ledger", type=click.Path(dir_okay=False), help="The ledger's file; the configured one by default.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
 def command(**options: Any) -> None:

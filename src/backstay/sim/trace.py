@@ -11,11 +11,12 @@ optional. The first call stands at 0.0.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TextIO
 
 import msgspec
 
@@ -76,13 +77,23 @@ LATEST: Final = 1e12
 
 
 def _raw_times(path: Path) -> Iterator[Any]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with _text(path) as file:
         first = file.readline()
         if first.lstrip().startswith("{"):
             yield from (record.get(_columns(record, path)["at"]) for record in [msgspec.json.decode(first)])
             return
         columns = _columns(next(csv.reader([first]), []), path)
         yield from (row.get(columns["at"]) for row in csv.DictReader(file, next(csv.reader([first]))))
+
+
+@contextlib.contextmanager
+def _text(path: Path) -> Iterator[TextIO]:
+    """The file as text; one that is none is a ConfigurationError."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            yield file
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigurationError(f"trace {path}: is neither CSV, JSON Lines nor a ledger ({error})") from error
 
 
 def _columns(names: Iterable[str], path: Path) -> dict[str, str]:
@@ -100,7 +111,7 @@ def _columns(names: Iterable[str], path: Path) -> dict[str, str]:
 
 
 def _from_csv(path: Path) -> Iterator[Arrival]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with _text(path) as file:
         reader = csv.DictReader(file)
         columns = _columns(reader.fieldnames or (), path)
         when = _Time(columns["at"], is_mooncake=False)
