@@ -99,3 +99,24 @@ def test_one_example_is_not_enough() -> None:
     """What changes cannot be told from what stays."""
     with pytest.raises(ConfigurationError, match="two labelled documents"):
         learn("adler", [ONE])
+
+
+def test_a_month_first_date_is_read_as_its_document_writes_dates() -> None:
+    """What the day is, is told by the other dates of the document."""
+    layout = Layout(name="x", marks=(Mark(text="x"),), fields=(Hint(name="issue_date", label="Date"),))
+    assert read_fields(layout, "Date: 03/04/2026\nShipped 01/15/2026\n")["issue_date"].value == "2026-03-04"
+    assert read_fields(layout, "Date: 03/04/2026\nGeliefert 15/01/2026\n")["issue_date"].value == "2026-04-03"
+
+
+def test_a_label_or_a_mark_is_no_part_of_a_word() -> None:
+    """Total is not Subtotal, and a short mark does not stand in a longer word."""
+    layout = Layout(name="x", marks=(Mark(text="ACME"),), fields=(Hint(name="grand_total", label="Total"),))
+    assert read_fields(layout, "Subtotal 5.00\nTotal 9.00\n")["grand_total"].value == "9.00"
+    assert detect("The acmeist poets", [layout]).layout is None
+    assert "0%" in detect("nothing", [layout]).reasoning
+
+
+def test_thousands_are_told_by_the_whole_document() -> None:
+    """1.250 is a thousand where commas stand before the cents."""
+    layout = Layout(name="x", marks=(Mark(text="x"),), fields=(Hint(name="net_total", label="Netto"),))
+    assert read_fields(layout, "Netto  1.250\nUSt  237,50\nBrutto  1.487,50\n")["net_total"].value == "1250"

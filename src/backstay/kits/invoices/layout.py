@@ -28,8 +28,8 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from backstay.errors import ConfigurationError
-from backstay.offline.amount import parse_amount
-from backstay.offline.date import parse_date
+from backstay.offline.amount import format_amount, guess_decimal_mark, parse_amount
+from backstay.offline.date import find_dates
 from backstay.offline.finding import Finding
 
 Place: TypeAlias = Literal["right", "below"]
@@ -90,17 +90,34 @@ def detect(text: str, layouts: Sequence[Layout]) -> Detected:
         return Detected(layout=None, name="generic", confidence=0.0, reasoning="no vendor layout is known")
     share, best = ranked[0]
     second = ranked[1][0] if len(ranked) > 1 else 0.0
-    found = [mark.text for mark in best.marks if _plain(mark.text) in plain]
+    found = [mark.text for mark in best.marks if _stands_in(_plain(mark.text), plain)]
     if share < SURE or share == second:
-        why = f"the nearest, {best.name}, has {share:.0%} of its marks" if share != second else "two layouts fit alike"
-        return Detected(layout=None, name="generic", confidence=1 - share if share < SURE else 0.0, reasoning=why)
+        is_weak = share < SURE
+        why = f"the nearest, {best.name}, has {share:.0%} of its marks" if is_weak else "two layouts fit alike"
+        return Detected(layout=None, name="generic", confidence=1 - share if is_weak else 0.0, reasoning=why)
     shown = ", ".join(repr(mark) for mark in found[:3])
     return Detected(layout=best, name=best.name, confidence=share, reasoning=f"{share:.0%} of its marks: {shown}")
 
 
 def _share(layout: Layout, plain: str) -> float:
     total = sum(mark.weight for mark in layout.marks)
-    return sum(mark.weight for mark in layout.marks if _plain(mark.text) in plain) / total
+    return sum(mark.weight for mark in layout.marks if _stands_in(_plain(mark.text), plain)) / total
+
+
+def _stands_in(part: str, text: str) -> bool:
+    """True where `part` stands in `text` as words, and not inside of one."""
+    return _word_at(part, text) >= 0
+
+
+def _word_at(part: str, text: str) -> int:
+    """Where `part` stands in `text` with neither a letter nor a digit beside it; -1 where it does not."""
+    at = text.find(part)
+    while at >= 0:
+        before, behind = text[at - 1 : at], text[at + len(part) : at + len(part) + 1]
+        if not (before.isalnum() and part[:1].isalnum()) and not (behind.isalnum() and part[-1:].isalnum()):
+            return at
+        at = text.find(part, at + 1)
+    return -1
 
 
 def _plain(text: str) -> str:
@@ -113,7 +130,7 @@ def read_fields(layout: Layout, text: str) -> dict[str, Finding]:
     findings: dict[str, Finding] = {}
     for hint in layout.fields:
         for number, (start, line) in enumerate(lines):
-            at = line.lower().find(hint.label.lower())
+            at = _word_at(hint.label.lower(), line.lower())
             if at < 0:
                 continue
             spot = (
@@ -147,20 +164,24 @@ def _below(lines: Sequence[tuple[int, str]], column: int) -> tuple[int, int] | N
 
 
 def _finding(layout: Layout, hint: Hint, text: str, start: int, end: int) -> Finding | None:
-    value = read_value(hint.name, text[start:end])
+    value = read_value(hint.name, text, start, end)
     if value is None:
         return None
     return Finding(value=value, confidence=HINT_CONFIDENCE, start=start, end=end, rule=f"layout:{layout.name}")
 
 
-def read_value(name: str, text: str) -> str | None:
-    """A cell's text as the field `name` has it: an ISO date, a decimal, or the words; None where it is none of that kind."""
+def read_value(name: str, text: str, start: int, end: int) -> str | None:
+    """The cell text[start:end] as the field `name` has it: an ISO date, a decimal, or the words; None where it is none.
+
+    How a day and a month, or a thousand and a decimal, are told apart is a matter of the whole document.
+    """
     if name in DATES:
-        return parse_date(text)
+        days = {date.value for date in find_dates(text) if start <= date.start and date.end <= end}
+        return days.pop() if len(days) == 1 else None
     if name in AMOUNTS:
-        number = parse_amount(text)
-        return None if number is None else f"{number}"
-    return text.strip() or None
+        number = parse_amount(text[start:end], decimal_mark=guess_decimal_mark(text))
+        return None if number is None else format_amount(number)
+    return text[start:end].strip() or None
 
 
 def learn(name: str, examples: Sequence[tuple[str, Mapping[str, Any]]], *, others: Iterable[str] = ()) -> Layout:
@@ -185,6 +206,7 @@ def learn(name: str, examples: Sequence[tuple[str, Mapping[str, Any]]], *, other
         and all(_plain(part) in _plain(text) for text in texts[1:])
         and not any(_plain(part) in text for text in foreign)
         and not re.fullmatch(r"[\d.,/: -]+", part.strip())
+        and not part.strip().endswith(":")
     ]
     marks = [
         Mark(text=part.strip(), weight=1.0 + len(part.split()) / 4) for part in shared if _plain(part) not in values
