@@ -66,7 +66,8 @@ class Client:
 
     `model` is "provider:model"; None takes the configured one. `key` is the key of that model's provider, given in code. `loaded`
     are settings from `backstay.config.load`; None loads them from file and environment. `services` answer for provider names of
-    their own. Raises ConfigurationError with all faults.
+    their own; one without `is_remote = True` counts as part of this process, with no circuit, limits and cache. Raises
+    ConfigurationError with all faults.
     """
 
     def __init__(

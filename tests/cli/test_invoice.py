@@ -51,6 +51,32 @@ def test_wrong_input_is_one_line(backstay: Run, folder: Path) -> None:
     wrong = backstay("invoice", folder, "--out", "out.xlsx")
     assert wrong.returncode == 2
     assert ".parquet, .csv or .jsonl" in wrong.stderr
-    missing = backstay("invoice", "nowhere.pdf")
-    assert missing.returncode in (1, 2)
-    assert "Traceback" not in missing.stderr
+
+
+def test_a_bad_document_stands_apart_and_the_rest_are_read(backstay: Run, folder: Path, tmp_path: Path) -> None:
+    """A missing path and a broken file are rows of FILE.errors.jsonl; once mended, the next run reads just them."""
+    (folder / "broken.pdf").write_bytes(b"%PDF-1.7 not really")
+    done = backstay("invoice", folder, "nowhere.pdf", "--out", "out.jsonl")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    good = [json.loads(line)["source"] for line in (tmp_path / "out.jsonl").read_bytes().splitlines()]
+    assert [Path(name).name for name in good] == ["de-druckerei.txt", "uk-joinery.txt"]
+    bad = [json.loads(line) for line in (tmp_path / "out.errors.jsonl").read_bytes().splitlines()]
+    assert [Path(record["source"]).name for record in bad] == ["broken.pdf", "nowhere.pdf"]
+    assert all(record["error"] for record in bad)
+    shutil.copy(ROOT / "examples" / "invoices" / "de-druckerei.pdf", folder / "broken.pdf")
+    assert backstay("invoice", folder, "--out", "out.jsonl").returncode == 0
+    assert len((tmp_path / "out.jsonl").read_bytes().splitlines()) == 3
+    assert not (tmp_path / "out.errors.jsonl").exists()
+
+
+def test_a_table_goes_on_where_it_was_broken_off(backstay: Run, folder: Path, tmp_path: Path) -> None:
+    """What an interrupted run read stands beside the table, is not read again, and is gone once the table is whole."""
+    assert backstay("invoice", folder, "--out", "out.jsonl").returncode == 0
+    first = json.loads((tmp_path / "out.jsonl").read_bytes().splitlines()[0])
+    first["data"]["number"] = "READ-BEFORE"
+    (tmp_path / ".out.csv.partial").write_text(json.dumps(first) + "\n", encoding="utf-8")
+    assert backstay("invoice", folder, "--out", "out.csv").returncode == 0
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text(encoding="utf-8").splitlines()))
+    assert [row["number"] == "READ-BEFORE" for row in rows] == [True, False]
+    assert not (tmp_path / ".out.csv.partial").exists()

@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ import click
 
 from backstay.cli import FAILED, INTERRUPTED
 from backstay.cli.choice import choose
+from backstay.cli.extract import _Progress as Progress
 
 if TYPE_CHECKING:
     from backstay.kits.invoices.record import Record, Verdict
@@ -64,14 +65,15 @@ MARKS: dict[Verdict, str] = {"accepted": "green", "review": "yellow", "rejected"
 @click.option("-m", "--model", metavar="PROVIDER:MODEL", help="Which model to ask; offline:rules for none.")
 @click.option("--complexity", type=click.Choice(["simple", "medium", "complex"]), default="medium", show_default=True)
 @click.option("--max-age", type=click.IntRange(1), metavar="DAYS", help="Older invoices are looked at by a person.")
-@click.option("--again", is_flag=True, help="Read documents again that FILE.jsonl has already.")
+@click.option("--again", is_flag=True, help="Read documents again that an earlier run has read.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
 @click.option("-q", "--quiet", is_flag=True, help="No summary and no notes on standard error.")
 def command(paths: tuple[str, ...], **options: Any) -> None:
     """Read invoices and receipts, check them, and decide: accepted, review or rejected, with reasons.
 
     PATH is a text, PDF, HTML, e-mail or XML file, or a folder. An electronic invoice inside or beside a PDF is read as the
-    truth. With a .jsonl file a run that was broken off goes on where it stopped, and nothing is paid for twice.
+    truth. A run into a file that was broken off goes on where it stopped, and nothing is paid for twice. What could not be
+    read stands apart, in FILE.errors.jsonl, and is tried again by the next run.
 
     Exit codes: 0 every document was read; 1 some could not be; 2 nothing was done; 130 interrupted, what was done is kept.
     """
@@ -82,8 +84,11 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
     if out is not None and out.suffix not in (".parquet", ".csv", ".jsonl"):
         raise click.UsageError(f"--out {out}: the name must end in .parquet, .csv or .jsonl")
     records, is_whole = _read(paths, out, settings, options)
-    if out is not None and out.suffix != ".jsonl":
-        _write(out, records)
+    if out is not None:
+        _write_errors(out, [record for record in records if record.error])
+        if out.suffix != ".jsonl" and is_whole:
+            _write(out, [record for record in records if not record.error])
+            _journal(out).unlink(missing_ok=True)
     if not options["quiet"]:
         _summarize(records, out)
     if not is_whole:
@@ -95,42 +100,71 @@ def _read(
     paths: tuple[str, ...], out: Path | None, settings: Any, options: Mapping[str, Any]
 ) -> tuple[list[Record], bool]:
     """The records, those of an earlier run first, and whether the run came to its end."""
-    from backstay.document.read import expand
     from backstay.kits.invoices.layout import load_layouts
     from backstay.kits.invoices.workflow import within_budget
 
     loaded = within_budget(choose(options["config_path"], options["model"], quiet=options["quiet"]), settings)
     layouts = () if options["layouts"] is None else load_layouts(options["layouts"])
-    journal = out if out is not None and out.suffix == ".jsonl" else None
-    done = [] if journal is None or options["again"] else list(_earlier(journal))
-    known = {record.source for record in done}
-    sources = [str(path) for path in expand(paths) if str(path) not in known]
-    records = list(done)
-    stream = (
-        sys.stdout if out is None else None if journal is None else journal.open("a" if done else "w", encoding="utf-8")
-    )
+    journal = None if out is None else _journal(out)
+    records = [] if journal is None or options["again"] else list(_earlier(journal))
+    sources, lost = _sources(paths, {record.source for record in records}, is_quiet=options["quiet"])
+    total = len(records) + len(sources) + len(lost)
+    stream = sys.stdout if journal is None else journal.open("a" if records else "w", encoding="utf-8")
 
-    async def run() -> None:
+    async def run(advance: Callable[[], None]) -> None:
         from backstay.client import Client
         from backstay.kits.invoices.workflow import process_all
 
         async with Client(loaded=loaded) as client:
             async for record in process_all(client, sources, layouts=layouts, settings=settings):
                 records.append(record)
-                if stream is not None:
+                if journal is None or not record.error:
                     stream.write(_line(record))
                     stream.flush()
+                advance()
 
     try:
-        asyncio.run(run())
+        with Progress(len(sources), is_shown=not options["quiet"]) as advance:
+            asyncio.run(run(advance))
     except KeyboardInterrupt:
-        click.echo(f"interrupted: {len(records)} of {len(done) + len(sources)} documents are done", err=True)
+        click.echo(f"interrupted: {len(records)} of {total} documents are done; the same command goes on", err=True)
         return records, False
     finally:
-        if journal is not None and stream is not None:
+        if journal is not None:
             os.fsync(stream.fileno())
             stream.close()
-    return records, True
+    return [*records, *lost], True
+
+
+def _sources(paths: tuple[str, ...], known: set[str], *, is_quiet: bool) -> tuple[list[str], list[Record]]:
+    """The documents that are to be read, and a record for each path that names none."""
+    from backstay.extract.folder import list_documents
+    from backstay.kits.invoices.record import Record
+
+    def skipped(path: Path, reason: str) -> None:
+        click.echo(f"skipped {path}: {reason}", err=True)
+
+    found = list(list_documents(paths, on_skip=None if is_quiet else skipped))
+    lost = [
+        Record(source=one.source, decision="rejected", error=str(one.error))
+        for one in found
+        if not isinstance(one, str)
+    ]
+    return [one for one in dict.fromkeys(one for one in found if isinstance(one, str)) if one not in known], lost
+
+
+def _journal(out: Path) -> Path:
+    """Where each record is written as soon as it is there: the file itself, or one beside it that goes when that is whole."""
+    return out if out.suffix == ".jsonl" else out.with_name(f".{out.name}.partial")
+
+
+def _write_errors(out: Path, failed: list[Record]) -> None:
+    """What could not be read, in a file of its own; no file where everything could."""
+    path = out.with_name(f"{out.stem}.errors.jsonl")
+    if failed:
+        path.write_text("".join(map(_line, failed)), encoding="utf-8")
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _line(record: Record) -> str:
@@ -175,11 +209,15 @@ def _write(path: Path, records: Iterable[Record]) -> None:
 def _row(record: Record) -> list[Any]:
     import msgspec
 
+    from backstay.kits.invoices.check import amount
+
     facts = msgspec.to_builtins(record)
     cells = {**facts["data"], **{name: facts[name] for name in COLUMNS if name in facts}}
     row: list[Any] = []
     for name, kind in COLUMNS.items():
         cell = cells.get(name)
+        if kind == "money" and amount(cell) is None:
+            cell = None  # what is no amount would spoil the column; the fields and the reasons have it
         row.append(msgspec.json.encode(cell).decode() if kind == "json" and cell is not None else cell)
     return row
 

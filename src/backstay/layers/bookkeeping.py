@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,8 +33,6 @@ log = logging.getLogger("backstay")
 
 COUNTS = tuple(name for name in Settlement.__struct_fields__ if name.endswith("_tokens"))
 """The counts of tokens that a row keeps."""
-
-_counts_of = attrgetter(*COUNTS)
 
 
 class _Trip(NamedTuple):
@@ -167,8 +164,8 @@ class Bookkeeping:
             "is_degraded": about.degraded,
             "is_recovered": about.recovered,
         }
-        figures: dict[str, Any] = dict(zip(COUNTS, _counts_of(response.usage), strict=True))
-        figures["latency"], figures["time_to_first_token"] = response.latency, response.time_to_first_token
+        figures: dict[str, Any] = {name: getattr(response.usage, name) for name in COUNTS}
+        figures |= {"latency": response.latency, "time_to_first_token": response.time_to_first_token}
         try:
             return Settlement(**facts, **figures)
         except ValueError as wrong:  # figures of the provider's that cannot be: the row does without them

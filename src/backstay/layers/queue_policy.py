@@ -237,7 +237,9 @@ class Lines:
     def _full(self, place: Place) -> Verdict:
         line = self._lines[place.priority]
         what = f"all {line.size} places of class {place.priority}" if line.length >= line.size else "all places"
-        return Verdict("full", f"{what} are taken", self.retry_after(place.priority))
+        more = f"queue.{place.priority}_size" if line.length >= line.size else "queue.size"
+        message = f"{what} are taken; raise {more} to let more wait, queue.running to let more run"
+        return Verdict("full", message, self.retry_after(place.priority))
 
     def retry_after(self, priority: Priority) -> float:
         """Seconds until those who wait now are gone: predicted, or the class's time-out, when they are gone for certain."""

@@ -7,7 +7,6 @@ reservation whose process died, which stays charged at its estimate until somebo
 
 from __future__ import annotations
 
-from operator import attrgetter
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -78,25 +77,20 @@ class Settlement(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_figures(entry: Reservation | Settlement) -> None:
     """Raise ValueError when a figure of `entry` cannot be, so that no sum is made of it."""
-    names, figures_of = _FIGURES[type(entry)]
-    for place, figure in enumerate(figures_of(entry)):
+    for name in _FIGURES[type(entry)]:
+        figure = getattr(entry, name)
         if figure is not None and not 0 <= figure <= MOST:  # NaN fails every comparison
-            raise ValueError(
-                f"{names[place]} of attempt {entry.attempt_id} is {figure}; it must be from 0 to 2**63 - 1"
-            )
+            raise ValueError(f"{name} of attempt {entry.attempt_id} is {figure}; it must be from 0 to 2**63 - 1")
 
 
-def _figures(kind: type[Reservation | Settlement]) -> tuple[tuple[str, ...], attrgetter[tuple[float | None, ...]]]:
-    """The names of the figures of `kind`, and what reads all of them at once."""
-    names = tuple(
+_FIGURES = {
+    kind: tuple(
         name
         for name in kind.__struct_fields__
         if name.endswith(("_tokens", "_nano_usd", "_ns")) or name in ("number", "latency", "time_to_first_token")
     )
-    return names, attrgetter(*names)
-
-
-_FIGURES = {kind: _figures(kind) for kind in (Reservation, Settlement)}
+    for kind in (Reservation, Settlement)
+}
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):

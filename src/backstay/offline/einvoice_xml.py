@@ -18,6 +18,7 @@ from backstay.offline.finding import Finding, Findings
 from backstay.offline.invoice import FIELDS, check_totals
 
 CONFIDENCE = 0.99
+_PROLOG = re.compile(rb"(?:\xef\xbb\xbf)?(?:\s+|<\?.*?\?>|<!--.*?-->)*", re.DOTALL)
 _CII, _UBL = ("CrossIndustryInvoice", "CrossIndustryDocument"), ("Invoice", "CreditNote")
 # Where each field stands, by local element names, the first path that exists; CII first in ZUGFeRD 2, then ZUGFeRD 1 spelling.
 _CII_PATHS: dict[str, tuple[str, ...]] = {
@@ -77,9 +78,14 @@ class InvoiceXMLError(ValueError):
 
 
 def is_invoice_xml(content: bytes) -> bool:
-    """Whether `content` looks like an electronic invoice, by the name of its root element alone."""
+    """Whether `content` looks like an electronic invoice, by the name of its root element alone.
+
+    Comments before the root do not count: a licence of several thousand characters stands there in published specimens.
+    """
     names = "|".join([*_CII, *_UBL])
-    return re.search(rf"<(?:\w+:)?(?:{names})[\s>]".encode(), content[:4096]) is not None
+    start = _PROLOG.match(content)
+    root = content[start.end() if start else 0 :][:4096]
+    return re.search(rf"<(?:\w+:)?(?:{names})[\s>]".encode(), root) is not None
 
 
 def read_invoice_xml(content: bytes) -> Findings:

@@ -10,7 +10,7 @@ import pytest
 
 from backstay import Client, Scripted
 from backstay.config import load
-from backstay.document.document import Document
+from backstay.document.document import Attachment, Document
 from backstay.errors import AuthenticationFailed, ServerFault
 from backstay.kits.invoices.record import Record
 from backstay.kits.invoices.setting import Settings
@@ -124,3 +124,21 @@ def test_the_budget_is_the_kits_unless_the_user_has_one() -> None:
     assert within_budget(load(environ={}), Settings(usd_per_day=7.0)).config.budget.usd_per_day == 7.0
     own = load(environ={}, arguments={"budget.usd_per_day": 3})
     assert within_budget(own, Settings()).config.budget.usd_per_day == 3
+
+
+async def test_an_attached_electronic_invoice_is_read_whatever_stands_before_its_root_or_on_the_page() -> None:
+    """A licence of many lines before the root, and a page that looks like a till's roll: the XML is the invoice still."""
+    xml = (EXAMPLES / "invoices" / "nl-ubl.xml").read_bytes()
+    head, _, rest = xml.partition(b"?>")
+    licensed = head + b"?>\n<!-- " + b"may be used by anybody. " * 400 + b"-->" + rest
+    attached = Attachment(name="factur-x.xml", content=licensed, media_type="text/xml")
+    page = Document(
+        source="a.pdf",
+        text="Till 3\nTotal 1.00\nCash 2.00\nChange 1.00",
+        media_type="application/pdf",
+        attachments=(attached,),
+    )
+    async with offline() as client:
+        record = await process(client, page)
+    assert (record.kind, record.target) == ("invoice", "attachment:factur-x.xml")
+    assert record.data["grand_total"] != "1.00"

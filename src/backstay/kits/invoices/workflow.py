@@ -24,10 +24,12 @@ from backstay.document.read import read_document
 from backstay.errors import AuthenticationFailed, BudgetExceeded, ConfigurationError, LLMError
 from backstay.extract.extraction import Extraction, Field
 from backstay.kits.invoices.check import check_all
+from backstay.kits.invoices.confidence import BOOKED, EMPTY, measured, whole
 from backstay.kits.invoices.kind import Kind, kind_of
 from backstay.kits.invoices.layout import Detected, Layout, detect, read_fields
 from backstay.kits.invoices.record import Check, Record, Verdict
 from backstay.kits.invoices.setting import Settings
+from backstay.offline.einvoice_xml import is_invoice_xml
 from backstay.ports import SystemClock
 from backstay.prompts.tier import Tier, choose_tier
 
@@ -35,15 +37,7 @@ TASK: Final = "extract:invoice"
 SURE_LAYOUT: Final = 0.5
 """Below it a document is read by the generic rules alone."""
 
-NEEDED: Final[dict[Kind, tuple[str, ...]]] = {
-    "invoice": ("number", "issue_date", "grand_total"),
-    "receipt": ("issue_date", "grand_total"),
-}
-"""What a record must have, each of it sure enough, to be accepted."""
-
 RECEIPT_NAMES: Final = {"company": "seller", "date": "issue_date", "total": "grand_total"}
-
-EMPTY: Final[tuple[Any, ...]] = (None, "", [], {})
 
 
 async def process(
@@ -57,7 +51,8 @@ async def process(
     """The Record of one document. Raises ConfigurationError, AuthenticationFailed and BudgetExceeded, which every other document
     would meet too; any other failure of a call is a rejected record with its `error`."""
     settings = settings or Settings()
-    found, kind = detect(document.text, layouts), kind_of(document.text)
+    found = detect(document.text, layouts)
+    kind: Kind = "invoice" if _is_electronic(document) else kind_of(document.text)
     tier = choose_tier(document.text, settings.complexity)
     try:
         extraction = await client.extract(kind, document, validate=True, model=_model(client, tier))
@@ -68,8 +63,9 @@ async def process(
             source=document.source, decision="rejected", kind=kind, tier=tier, error=f"{type(error).__name__}: {error}"
         )
     data, fields = _with_hints(_named(extraction), found, document.text)
+    fields = measured(kind, fields, document.text)
     checks = check_all(data, document.text, today=today, max_age_days=settings.max_age_days)
-    confidence, count = _confidence(fields)
+    confidence, _ = whole(kind, fields)
     is_checked = extraction.attempts > 1 or any("stated" in field.signals for field in fields.values())
     decision, reasons = decide(extraction, data, fields, checks, settings, kind=kind)
     return Record(
@@ -78,7 +74,7 @@ async def process(
         kind=kind,
         reasons=reasons,
         confidence=round(confidence, 4),
-        field_count=count,
+        field_count=count_fields(fields),
         data=data,
         fields=fields,
         checks=checks,
@@ -90,6 +86,11 @@ async def process(
         is_validated=is_checked,
         cost_usd=None if extraction.cost is None else f"{extraction.cost.usd:f}",
     )
+
+
+def _is_electronic(document: Document) -> bool:
+    """Whether an electronic invoice is attached, whatever the page looks like."""
+    return any(is_invoice_xml(attachment.content) for attachment in document.attachments)
 
 
 def _model(client: Client, tier: Tier) -> str:
@@ -134,10 +135,9 @@ def _with_hints(extraction: Extraction, found: Detected, text: str) -> tuple[dic
     return data, fields
 
 
-def _confidence(fields: dict[str, Field]) -> tuple[float, int]:
-    """The mean confidence of the fields that have a value, lines left out, and the number of these fields."""
-    counted = [field for path, field in fields.items() if field.value not in EMPTY and not path.startswith("lines")]
-    return (sum(field.confidence for field in counted) / len(counted) if counted else 0.0), len(counted)
+def count_fields(fields: Mapping[str, Field]) -> int:
+    """The number of fields that have a value, lines left out."""
+    return sum(field.value not in EMPTY and not path.startswith("lines") for path, field in fields.items())
 
 
 def decide(
@@ -150,23 +150,24 @@ def decide(
     kind: Kind = "invoice",
 ) -> tuple[Verdict, tuple[str, ...]]:
     """What is to be done with an extraction whose facts are `data` and `fields`, and every reason for it."""
-    confidence, count = _confidence(fields)
+    (confidence, weakest), count = whole(kind, fields), count_fields(fields)
     if extraction.status in ("failed", "empty") or count == 0:
         return "rejected", extraction.errors or ("no field of an invoice was found",)
     reasons = [f"{check.name}: {check.message}" for check in checks if check.outcome == "failed"]
-    for name in NEEDED[kind]:
+    for name in BOOKED[kind]:
         field = fields.get(name)
         if field is None or field.value in EMPTY:
             reasons.append(f"{name} is missing")
         elif field.confidence < settings.accept_at:
             reasons.append(f"{name} is {field.confidence:.2f} sure")
     is_validated = any("stated" in field.signals for field in fields.values())
-    if confidence < settings.accept_at:
-        reasons.append(f"confidence {confidence:.2f} is under {settings.accept_at:g}")
-    elif is_validated and confidence < settings.auto_validate_at and confidence < settings.validate_below:
-        reasons.append(f"validated, and still at {confidence:.2f}")
-    elif not is_validated and (confidence < settings.validate_below or count < settings.validate_fields):
-        reasons.append(f"confidence {confidence:.2f} over {count} fields was not validated by a model")
+    if is_validated and confidence < settings.validate_below:
+        reasons.append(f"validated, and {weakest} still at {confidence:.2f}")
+    elif not is_validated and confidence >= settings.accept_at:
+        if confidence < settings.validate_below:
+            reasons.append(f"{weakest} is {confidence:.2f} sure, and no model validated it")
+        elif count < settings.validate_fields:
+            reasons.append(f"{count} fields, and no model validated them")
     if reasons:
         return "review", tuple(reasons)
     passed = sum(check.outcome == "passed" for check in checks)

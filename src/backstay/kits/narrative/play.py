@@ -90,6 +90,7 @@ async def lead(game: Game, *, show: Callable[[Week], None] | None = None) -> Rep
         week = await game.close_week()
         if show is not None:
             show(week)
+        await World.real().sleep(0)  # rules never wait, and an interruption comes in where something does
     return Report.of(game)
 
 
