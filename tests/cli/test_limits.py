@@ -55,7 +55,7 @@ def test_limits_and_money_outlive_a_process(backstay: Run, used: Path) -> None:
     assert money["used"] == 3 * PRICE
     requests = next(one for one in facts["limits"] if one["rule"]["name"] == "requests_per_day")
     assert requests["used"] == 3
-    assert facts["targets"][0]["attempts"] == "3"
+    assert facts["targets"][0]["attempts"] == 3
 
 
 def test_the_table_is_read_by_people(backstay: Run, used: Path) -> None:

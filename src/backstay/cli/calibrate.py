@@ -51,6 +51,8 @@ def command(labels: str, method: str, out: str | None, plot: str | None, **optio
     if plot is not None and Path(plot).suffix.lower() not in (".svg", ".png"):
         raise click.UsageError(f"--plot {plot}: must end in .svg or .png")
     found = read_labels(labels)
+    if not found:
+        raise click.UsageError(f"{labels}: holds no label; a row is a stated confidence and whether it was right")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         calibrator = fit_history(found, method, name=Path(labels).stem)

@@ -39,7 +39,10 @@ def command(scope: str | None, minutes: int, is_json: bool, config_path: str | N
     standings, rows = asyncio.run(_read(loaded, world, scope, world.clock.wall_ns() - minutes * 60 * NS))
     targets = [_target(name, several) for name, several in sorted(_by_target(rows).items())]
     if is_json:
-        facts = {"limits": standings, "targets": [dict(zip(TARGETS, one, strict=True)) for one in targets]}
+        facts = {
+            "limits": standings,
+            "targets": [_facts(name, several) for name, several in sorted(_by_target(rows).items())],
+        }
         click.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
         return
     if standings:
@@ -110,16 +113,26 @@ def _by_target(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return targets
 
 
-def _target(name: str, rows: Sequence[Row]) -> list[str]:
+def _facts(name: str, rows: Sequence[Row]) -> dict[str, Any]:
+    """A target's figures as numbers; None is unknown."""
     times = sorted(row.latency for row in rows if row.outcome == "complete" and row.latency is not None)
     failed = [row for row in rows if row.outcome == "failed"]
-    limited = sum((row.error or "").startswith(("RateLimited", "QuotaExhausted")) for row in failed)
-    shown: list[Any] = [quantile(times, 0.5), quantile(times, 0.95)]
+    return {
+        "target": name,
+        "attempts": len(rows),
+        "failed": len(failed),
+        "rate_limited": sum((row.error or "").startswith(("RateLimited", "QuotaExhausted")) for row in failed),
+        "latency_p50": quantile(times, 0.5),
+        "latency_p95": quantile(times, 0.95),
+        "last_error": failed[-1].error if failed else None,
+    }
+
+
+def _target(name: str, rows: Sequence[Row]) -> list[str]:
+    facts = _facts(name, rows)
     return [
         name,
-        f"{len(rows):,}",
-        f"{len(failed):,}",
-        f"{limited:,}",
-        *("-" if one is None else f"{one:.2f}" for one in shown),
-        (failed[-1].error or "-") if failed else "-",
+        *(f"{facts[count]:,}" for count in ("attempts", "failed", "rate_limited")),
+        *("-" if facts[time] is None else f"{facts[time]:.2f}" for time in ("latency_p50", "latency_p95")),
+        facts["last_error"] or "-",
     ]

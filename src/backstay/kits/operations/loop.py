@@ -25,6 +25,7 @@ from backstay.kits.operations.system import ManagedSystem
 from backstay.kits.operations.toolbox import View
 from backstay.kits.operations.validate import IDLE, ActionValidator, Verdict
 from backstay.kits.operations.world_model import WorldModel, update
+from backstay.ports import World
 from backstay.prompts import PromptLibrary
 
 
@@ -86,6 +87,9 @@ class ControlLoop:
             number += 1
             self._last = await self._round(number)
             yield self._last
+            await World.real().sleep(
+                0
+            )  # a simulated system never waits, and an interruption comes in where something does
 
     async def _round(self, number: int) -> Round:
         state = await self.system.observe()
