@@ -144,3 +144,17 @@ def test_an_agent_works_without_a_loop_of_ones_own() -> None:
             ToolRegistry(stock), "How many ropes are left?", options=AgentOptions(protocol="json")
         )
     assert (result.result, result.stop_reason, result.iterations) == ("3 ropes", "answered", 2)
+
+
+def test_a_conversation_goes_on_without_a_loop_of_ones_own() -> None:
+    """The second turn brings the first one with it."""
+    script = Scripted("Ann.", "You are Ann.")
+    with Client("scripted:demo", services={"scripted": script}) as client:
+        chat = client.chat()
+        begun = chat.begin()
+        chat.say(begun.id, "I am Ann. Who am I?")
+        said = chat.say(begun.id, "And again?")
+        kept = chat.load(begun.id)
+    assert said.response.text == "You are Ann."
+    assert len(script.requests[1].messages) == 3
+    assert len(kept.turns) == 4

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
     from backstay.answer import JsonAnswer, TokenCount
     from backstay.assembly import Status
     from backstay.codecs.embedding import Embeddings
-    from backstay.conversation import AgentResult
+    from backstay.conversation import AgentResult, Conversation
+    from backstay.conversation import Chat as AsyncChat
+    from backstay.conversation.chat import Said
     from backstay.document.document import Document
     from backstay.estimate import Estimate
     from backstay.extract.door import Extracting as AsyncExtracting
@@ -127,6 +129,12 @@ class Client:
 
         return self._portal.run(Agent(self._ensure(), tools, **settings).resume(conversation_id))
 
+    def chat(self, **settings: Any) -> Chat:
+        """Conversations that block; `settings` are those of `conversation.Chat`, `store=` among them."""
+        from backstay.conversation import Chat as AsyncChat
+
+        return Chat(self._portal, AsyncChat(self._ensure(), **settings))
+
     def status(self) -> Status:
         """How the layers stand now; see the async client."""
         return self._portal.run(self._ensure().status())
@@ -211,3 +219,23 @@ async def _nothing() -> None:
 
 async def _call(make: Callable[[], T]) -> T:
     return make()
+
+
+class Chat:
+    """The blocking face of `conversation.Chat`."""
+
+    def __init__(self, portal: Portal, inner: AsyncChat) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def begin(self, *, tenant: str | None = None, metadata: dict[str, str] | None = None) -> Conversation:
+        """A new conversation, saved."""
+        return self._portal.run(self._inner.begin(tenant=tenant, metadata=metadata))
+
+    def load(self, id: str, *, tenant: str | None = None) -> Conversation:
+        """The conversation as it is kept. Raises NotFound."""
+        return self._portal.run(self._inner.load(id, tenant=tenant))
+
+    def say(self, id: str, prompt: str | Message, **settings: Unpack[Settings]) -> Said:
+        """The model's answer to one more turn, both kept."""
+        return self._portal.run(self._inner.say(id, prompt, **settings))

@@ -18,8 +18,8 @@ import msgspec
 
 from backstay.conversation.conversation import Conversation, read_conversation
 from backstay.conversation.store import conflict
-from backstay.errors import ConfigurationError
 from backstay.stores.failure import StoreFailed
+from backstay.stores.sqlite_file import prepare
 
 APPLICATION_ID: Final = 0x62616363
 """The bytes "bacc"."""
@@ -135,25 +135,12 @@ class SQLiteConversations:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, once. Two processes that open the file together wait for each other."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        application, version, tables = connection.execute(
-            "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) "
-            "FROM pragma_application_id, pragma_user_version"
-        ).fetchone()
-        if application not in (0, APPLICATION_ID) or (application == 0 and tables) or version > VERSION:
-            raise ConfigurationError(
-                f"conversations {path}: is the file of another program, or of a later version; set another path"
-            )
-        if not tables:
-            for statement in TABLES:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+    prepare(
+        connection,
+        path,
+        TABLES,
+        kind="conversations",
+        application_id=APPLICATION_ID,
+        version=VERSION,
+        synchronous="FULL",
+    )

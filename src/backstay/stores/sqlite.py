@@ -16,12 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, TypeVar
 
-from backstay.errors import ConfigurationError
 from backstay.ports import Clock, SystemClock, TimeOrderedIds
 from backstay.stores.failure import StoreFailed
 from backstay.stores.limit import MAX_WAITING
 from backstay.stores.sequence import KEEP_EVERY, VERSION, Instants, Stamped, Stretch
 from backstay.stores.shared_limit import SharedLimits
+from backstay.stores.sqlite_file import prepare
 
 try:
     import fcntl
@@ -167,26 +167,13 @@ def _keep(connection: sqlite3.Connection, generation: str, number: int, snapshot
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    """Make the tables, once. Two processes that open the file together wait for each other."""
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        application, version, tables = connection.execute(
-            "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema) "
-            "FROM pragma_application_id, pragma_user_version"
-        ).fetchone()
-        if application not in (0, APPLICATION_ID) or (application == 0 and tables) or version > VERSION:
-            raise ConfigurationError(
-                f"limits {path}: is the file of another program, or of a later version; set another path"
-            )
-        if not tables:
-            for statement in TABLES:
-                connection.execute(statement)
-            connection.execute("INSERT INTO head VALUES (?, 0, 0, 0, 0, NULL)", (TimeOrderedIds().new(),))
-            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            connection.execute(f"PRAGMA user_version = {VERSION}")
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+    prepare(
+        connection,
+        path,
+        TABLES,
+        kind="limits",
+        application_id=APPLICATION_ID,
+        version=VERSION,
+        synchronous="NORMAL",
+        begin=lambda one: one.execute("INSERT INTO head VALUES (?, 0, 0, 0, 0, NULL)", (TimeOrderedIds().new(),)),
+    )

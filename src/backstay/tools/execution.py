@@ -119,7 +119,7 @@ def packed(found: Any) -> Any:
 def _dumped(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json")
-    raise NotImplementedError(f"objects of type {type(value).__name__}")
+    raise TypeError(f"objects of type {type(value).__name__} have none")
 
 
 def unpacked(value: Any, *, max_text: int = MAX_TEXT) -> tuple[Any, Content]:
