@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from backstay.extract.extraction import Extraction
     from backstay.extract.plan import Options
     from backstay.tools import ToolRegistry
+    from backstay.types import Message
     from backstay.usage import Summary
 
 T = TypeVar("T")
