@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,19 @@ settings.register_profile("fast", deadline=None, max_examples=FEW)
 PROFILE = os.environ.get("BACKSTAY_TEST_PROFILE", "full")
 settings.load_profile(PROFILE)
 
+HOME = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 CORPUS = Path(os.environ.get("BACKSTAY_CORPUS", Path(__file__).resolve().parents[2] / "shared"))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Commands that a test starts find an empty home: they read nobody's settings, and write to nobody's ledger."""
+    home = config.stash[HOME] = tempfile.TemporaryDirectory(prefix="backstay-home-", ignore_cleanup_errors=True)
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
+        os.environ[name] = str(Path(home.name) / name)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    config.stash[HOME].cleanup()
 
 
 @pytest.hookimpl(tryfirst=True)

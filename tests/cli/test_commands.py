@@ -6,18 +6,56 @@ import json
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from backstay.cli import COMMANDS, cli
 
 from .conftest import Run
 
 
 def test_help_lists_every_command_and_is_quick_to_import(backstay: Run) -> None:
-    """Each command of the table has a file, a help text and options that explain themselves."""
+    """The list names each command of the table, without importing any."""
     listed = backstay("--help").stdout
-    for name in ("ask", "config", "doctor", "extract", "models", "recover", "usage"):
-        assert name in listed
-        done = backstay(name, "--help")
-        assert done.returncode == 0
-        assert "Usage:" in done.stdout
+    assert all(name in listed for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_every_command_explains_itself(name: str) -> None:
+    """Each command of the table has a file and a help text, and no sentence in the lists of its own commands is cut."""
+    done = CliRunner().invoke(cli, [name, "--help"])
+    assert done.exit_code == 0, done.output
+    assert "Usage:" in done.output
+    assert "..." not in done.output.partition("\nCommands:")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["ask", "--nosuch"], "error: no such option '--nosuch' (backstay ask --help says more)\n"),
+        (["replay", "verify"], "error: missing argument 'JOURNAL' (backstay replay verify --help says more)\n"),
+        (["usage", "-f", "xml"], "'xml' is not one of"),
+    ],
+)
+def test_a_wrong_use_is_one_line(backstay: Run, arguments: list[str], said: str) -> None:
+    """A wrong option reads like every other error: one line with the place, and where the remedy stands."""
+    done = backstay(*arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_no_ledger_is_said_to_be_none(backstay: Run, tmp_path: Path) -> None:
+    """The remedy is another name, not another mode."""
+    (tmp_path / "empty.txt").write_text("\n")
+    done = backstay("usage", "--ledger", "empty.txt")
+    assert done.returncode == 2
+    assert "is no ledger" in done.stderr
+
+
+def test_a_scope_without_limits_is_said_to_have_none(backstay: Run) -> None:
+    """A misspelt scope is not an idle one."""
+    assert "no limit of the scope 'nosuch'" in backstay("limits", "--scope", "nosuch").stdout
 
 
 def test_a_misspelt_command_is_answered_with_a_guess(backstay: Run) -> None:

@@ -59,7 +59,7 @@ def test_a_bad_file_is_one_line_and_stops_nobody(backstay: Run, tmp_path: Path) 
     ("arguments", "said"),
     [
         (["nonsense", "x.txt"], "schema 'nonsense'"),
-        (["invoice"], "Missing argument 'PATH...'"),
+        (["invoice"], "missing argument 'PATH...'"),
         (["invoice", "x.txt", "--model", "gpt"], "provider:model"),
         (["invoice", "x.txt", "--format", "xml"], "'xml' is not one of"),
         (["invoice", "x.txt", "--config", "nowhere.toml"], "nowhere.toml"),

@@ -80,17 +80,27 @@ def cli() -> None:
     """
 
 
+def lowered(error: click.ClickException) -> str:
+    """The message of an error of click's on one line, in the form of our own: no capital, no full stop, no broken list."""
+    text = " ".join(error.format_message().split()).rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
 def main() -> None:
     """Run the command line; turn errors into one clear line and an exit code."""
     from backstay.errors import ConfigurationError, LLMError
 
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(prog_name="backstay", standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("interrupted", err=True)
         code = INTERRUPTED
+    except click.UsageError as error:
+        where = error.ctx.command_path if error.ctx is not None else "backstay"
+        click.echo(f"error: {lowered(error)} ({where} --help says more)", err=True)
+        code = WRONG
     except click.ClickException as error:
-        error.show()
+        click.echo(f"error: {lowered(error)}", err=True)
         code = error.exit_code
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)

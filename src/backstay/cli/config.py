@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 import msgspec
 
+from backstay.cli.group import Group
 from backstay.config import Loaded, Row, load, verify
 from backstay.config import explain as explain_settings
 from backstay.config import save as save_settings
@@ -28,7 +29,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 WRONG = 2
 
 
-@click.group(name="config")
+@click.group(name="config", cls=Group)
 def command() -> None:
     """Show, check and save the settings."""
 

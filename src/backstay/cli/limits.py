@@ -48,7 +48,9 @@ def command(scope: str | None, minutes: int, is_json: bool, config_path: str | N
     if standings:
         print_table(COLUMNS, [_line(one) for one in standings], figures=FIGURES, spare=SPARE)
     else:
-        click.echo(f"no limit is in use in {_where(loaded)}")
+        which = "no limit" if scope is None else f"no limit of the scope {scope!r}"
+        others = "" if scope is None else "; without --scope all that are in use are listed"
+        click.echo(f"{which} is in use in {_where(loaded)}{others}")
     if targets:
         click.echo(f"\nTargets in the last {minutes} minutes, from the ledger:")
         print_table(TARGETS, targets, figures=TARGETS[1:6], spare=("p50 s", "429"))

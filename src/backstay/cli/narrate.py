@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from backstay.cli.group import Group
 from backstay.errors import ConfigurationError
 
 WEEKS, TICKS = 24, 200
@@ -22,7 +23,7 @@ config_option = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """A village, its people, and what becomes of them under you.
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from backstay.cli import FAILED
+from backstay.cli.group import Group
 from backstay.cli.table import print_table
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ LIVE_PERIOD = 10.0
 """Seconds between rounds where the system is a real one."""
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Watch a system, decide, validate and act, with a model or with a queueing model alone.
 

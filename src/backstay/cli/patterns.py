@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from backstay.cli.group import Group
+
 ROLES = ("admin", "expert", "standard", "trainee")
 RESULTS = ("correct", "partial", "incorrect")
 TYPES = ("preference", "procedural", "outcome", "behavioral", "temporal", "contextual", "anomaly")
@@ -26,7 +28,7 @@ store_option = click.option(
 json_option = click.option("--json", "is_json", is_flag=True, help="As JSON.")
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Mine an append-only store of events for patterns: counted, reviewed by people, weighed, and put to the test.
 

@@ -10,6 +10,7 @@ import click
 import msgspec
 
 from backstay.cli import FAILED
+from backstay.cli.group import Group
 from backstay.cli.table import print_table
 from backstay.errors import ConfigurationError
 from backstay.prompts import PromptLibrary, Rendered, Template
@@ -26,7 +27,7 @@ version = click.option("--version", "version", help="A version; the newest witho
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Prompts: the shipped ones and your own."""
 

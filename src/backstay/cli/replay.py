@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from backstay.cli.group import Group
 from backstay.cli.table import print_table
 from backstay.replay.compare import compare, gist_of
 from backstay.replay.entry import Began, Draw, Made, Snapshot, Tick, ToolRun
@@ -23,7 +24,7 @@ JOURNAL = click.argument("journal", type=click.Path(dir_okay=False))
 SUMS = ("calls", "failed", "dropped", "input", "output", "cost USD", "avg s")
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Check, read, compare and run recorded journals."""
 
