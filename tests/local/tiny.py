@@ -16,12 +16,12 @@ WORDS = ["▁the", "▁a", "▁sky", "▁is", "▁blue", "▁", "e", "t", "o"]
 TEMPLATE = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}assistant:"
 
 
-def write_model(path: Path, *, seed: int = 0) -> Path:
-    """Write the model to `path`; one seed, one file."""
+def write_model(path: Path, *, seed: int = 0, context: int = 2048) -> Path:
+    """Write the model to `path`; one seed, one file. `context` tokens, which are bytes, are its window."""
     draw = np.random.default_rng(seed)
     tokens = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *WORDS]
     out = gguf.GGUFWriter(str(path), "llama")
-    _describe(out, tokens)
+    _describe(out, tokens, context)
 
     def random(name: str, *shape: int) -> None:
         out.add_tensor(name, (draw.standard_normal(shape) * 0.05).astype(np.float32))
@@ -47,9 +47,9 @@ def write_model(path: Path, *, seed: int = 0) -> Path:
     return path
 
 
-def _describe(out: gguf.GGUFWriter, tokens: list[str]) -> None:
+def _describe(out: gguf.GGUFWriter, tokens: list[str], context: int) -> None:
     kinds = gguf.TokenType
-    out.add_context_length(2048)
+    out.add_context_length(context)
     out.add_embedding_length(WIDTH)
     out.add_block_count(LAYERS)
     out.add_feed_forward_length(INNER)

@@ -71,6 +71,14 @@ class LlamaTransport:
         if exchange.is_stopped:
             return
         server = self._loaded()
+        try:
+            self._generate(server, exchange)
+        except RuntimeError as error:  # such as an answer that its token limit cut in the middle of a bound form
+            failure = ProtocolError(f"the model in this process gave an answer that llama.cpp cannot read: {error}")
+            failure.retryable = False  # the same question would give the same tokens
+            raise failure from error
+
+    def _generate(self, server: Any, exchange: _Exchange) -> None:
         if not exchange.body.get("stream"):
             exchange.give(_encoded(server.handle_chat_completions(exchange.body)), last=True)
             return

@@ -1,8 +1,7 @@
-"""Patterns by a model: the contract, what is believed of an answer and what is not; offline, scripted, and with a local model."""
+"""Patterns by a model: the contract, what is believed of an answer and what is not; offline and scripted."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 
 from backstay import Client, Scripted
 from backstay.config import load
-from backstay.errors import LLMError, RateLimited
+from backstay.errors import ContextLengthExceeded, LLMError, RateLimited
 from backstay.kits.patterns.mine import mine
 from backstay.kits.patterns.propose import batches, form, propose, read_form
 from backstay.kits.patterns.rules import RULES
@@ -24,6 +23,7 @@ from backstay.prompts import shipped
 from backstay.prompts.escape import enclosed
 from backstay.recover import Status, align
 from backstay.sim import sim_world
+from backstay.types import Request
 
 from .conftest import event, orders
 
@@ -159,21 +159,25 @@ def test_batches_keep_cases_whole() -> None:
     assert [len(part) for part in batches(Log(orders(1, skipped=0)), 2)] == [2, 1]
 
 
-@pytest.mark.server
-@pytest.mark.slow
-@pytest.mark.skipif(
-    "BACKSTAY_LOCAL_MODEL" not in os.environ, reason="no model: set BACKSTAY_LOCAL_MODEL to a GGUF file"
-)
-async def test_a_local_model_proposes_what_the_log_shows(tmp_path: Path) -> None:
-    """Whatever it says, each pattern that stands has two events of the log or more, and every counted figure is the log's."""
-    log = Log(orders(12, skipped=2))
-    model = f"local:{os.environ['BACKSTAY_LOCAL_MODEL']}"
-    loaded = load(
-        environ={}, arguments={"ledger.path": str(tmp_path / "ledger.db")}, cwd=tmp_path, user_folder=tmp_path
-    )
-    async with Client(model, loaded=loaded) as client:
-        found = await propose(client, log, settings=Settings(batch=40, timeout=600))
-    ids = {one.id for one in log.events}
-    for one in found.patterns:
-        assert len(one.source_event_ids) >= 2
-        assert set(one.source_event_ids) <= ids
+async def test_a_batch_that_is_too_long_is_asked_in_halves(tmp_path: Path) -> None:
+    """A model with a small window gets smaller batches; no event is left out, and the count of batches tells."""
+    log = Log(orders(8, skipped=0))
+    whole = len(log.events)
+    long = ContextLengthExceeded("too long", status=400)
+    script = Scripted(long, long, answer(), answer(), long, answer(), answer())
+    async with asked(tmp_path, "scripted:demo", scripted=script) as client:
+        found = await propose(client, log, settings=Settings(batch=whole))
+    shown = [len(read_shown(one)) for one in script.requests]
+    assert not found.errors
+    assert found.batches == 4
+    assert shown[0] == shown[1] + shown[4] == shown[2] + shown[3] + shown[5] + shown[6] == whole
+    script = Scripted(long, is_endless=True)
+    async with asked(tmp_path, "scripted:demo", scripted=script) as client:
+        with pytest.raises(ContextLengthExceeded):
+            await propose(client, Log(orders(1, skipped=0)), settings=Settings(batch=3))
+
+
+def read_shown(request: Request) -> list[Any]:
+    """The events that a question shows."""
+    shown: list[Any] = msgspec.json.decode(enclosed(request.messages[0].text, "events") or "[]")
+    return shown

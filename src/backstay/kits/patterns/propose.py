@@ -17,7 +17,7 @@ import msgspec
 from backstay.answer import JsonAnswer
 from backstay.ask import Prompt
 from backstay.ask import Settings as AskSettings
-from backstay.errors import LLMError
+from backstay.errors import ContextLengthExceeded, LLMError
 from backstay.kits.patterns.claim import read_claim
 from backstay.kits.patterns.event import Event
 from backstay.kits.patterns.mine import caveats_of
@@ -29,6 +29,8 @@ from backstay.prompts import PromptLibrary, shipped
 PROMPT: Final = "pattern_extraction"
 AT_ONCE: Final = 4
 """Batches that are asked about at the same time; the client's own limits hold besides."""
+FEWEST: Final = 2
+"""Events of the smallest batch; with fewer there is nothing that repeats itself."""
 LONGEST_TEXT: Final = 500
 """Characters of an event's own text that a model is shown."""
 
@@ -72,32 +74,15 @@ async def propose(
 ) -> Proposed:
     """The patterns that the client's model finds in `events`. Raises the first error where no batch was answered at all.
 
-    A batch that fails is named in `errors`, and the others stand. `notify` hears how many of how many batches are done.
+    A batch that is too long for the model is asked about in halves; one that fails is named in `errors`, and the others stand.
+    `notify` hears how many of how many batches are done.
     """
     rules = settings or Settings()
     log = events if isinstance(events, Log) else Log(events, rules.mining)
     prompts = library or shipped()
     parts = list(batches(log, rules.batch))
-    room, done = asyncio.Semaphore(AT_ONCE), 0
-
-    async def ask(part: list[Event]) -> _Answer | LLMError:
-        nonlocal done
-        ids = {f"e{number}": event for number, event in enumerate(part, 1)}
-        shown = [form(name, event) for name, event in ids.items()]
-        rendered = prompts.render(PROMPT, domain=part[0].domain, events=shown, types=list(types))
-        async with room:
-            try:
-                answer = await client.generate_json(rendered.request(), timeout=rules.timeout)
-            except LLMError as error:
-                return error
-            finally:
-                done += 1
-                if notify is not None:
-                    notify(done, len(parts))
-        about = answer.response.provenance
-        return _Answer(ids, answer.value, about.target or "", about.degraded)
-
-    results = await asyncio.gather(*(ask(part) for part in parts))
+    asker = _Asker(client, prompts, types, rules, notify, len(parts))
+    results = [one for several in await asyncio.gather(*map(asker.ask, parts)) for one in several]
     failures = [one for one in results if isinstance(one, LLMError)]
     answers = [one for one in results if isinstance(one, _Answer)]
     if failures and not answers:
@@ -112,8 +97,55 @@ async def propose(
         errors=tuple(f"{type(one).__name__}: {one}" for one in failures),
         targets=tuple(sorted({answer.target for answer in answers})),
         is_degraded=any(answer.is_degraded for answer in answers),
-        batches=len(parts),
+        batches=asker.asked,
     )
+
+
+class _Asker:
+    """Asks about one batch after the other, so many at a time, and tells how far it is."""
+
+    def __init__(
+        self,
+        client: Asks,
+        prompts: PromptLibrary,
+        types: Sequence[PatternType],
+        rules: Settings,
+        notify: Callable[[int, int], None] | None,
+        asked: int,
+    ) -> None:
+        self._client, self._prompts, self._types, self._rules = client, prompts, types, rules
+        self._notify = notify
+        self._room = asyncio.Semaphore(AT_ONCE)
+        self._done = 0
+        self.asked = asked
+
+    async def ask(self, part: list[Event]) -> list[_Answer | LLMError]:
+        """The answer about `part`; the answers about its halves where it is too long for the model; else the error."""
+        ids = {f"e{number}": event for number, event in enumerate(part, 1)}
+        shown = [form(name, event) for name, event in ids.items()]
+        rendered = self._prompts.render(PROMPT, domain=part[0].domain, events=shown, types=list(self._types))
+        try:
+            async with self._room:
+                answer = await self._client.generate_json(rendered.request(), timeout=self._rules.timeout)
+        except ContextLengthExceeded as error:
+            if len(part) >= 2 * FEWEST:
+                return await self._halved(part)
+            return self._told([error])
+        except LLMError as error:
+            return self._told([error])
+        about = answer.response.provenance
+        return self._told([_Answer(ids, answer.value, about.target or "", about.degraded)])
+
+    async def _halved(self, part: list[Event]) -> list[_Answer | LLMError]:
+        self.asked += 1
+        middle = len(part) // 2
+        return [*await self.ask(part[:middle]), *await self.ask(part[middle:])]
+
+    def _told(self, found: list[_Answer | LLMError]) -> list[_Answer | LLMError]:
+        self._done += 1
+        if self._notify is not None:
+            self._notify(self._done, self.asked)
+        return found
 
 
 def batches(log: Log, size: int) -> Iterable[list[Event]]:
