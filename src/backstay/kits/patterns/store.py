@@ -7,6 +7,7 @@ proposal, its standing its last ruling. So the past can be read as it was, and n
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -22,8 +23,8 @@ from backstay.kits.patterns.setting import Decision, Role
 from backstay.ports import Clock, SystemClock
 
 CONFIRMING: Final = ("verified", "high")
-EVENT_COLUMNS: Final = "seq, event_id, body"
-BATCH: Final = 500
+AT_ONCE: Final = 200
+"""Events that go to the database in one statement: a server on the network is asked once for all of them."""
 
 
 class Added(NamedTuple):
@@ -132,16 +133,17 @@ class PatternStore:
         new = count = 0
         stamp = self.stamp()
         with self._rows.transaction():
-            for event in events:
-                count += 1
-                kept = msgspec.structs.replace(event, event_id=event.id, created_at=event.created_at or stamp)
+            rest = iter(events)
+            while several := list(itertools.islice(rest, AT_ONCE)):
+                count += len(several)
+                values = ", ".join(["(?, ?, ?, ?, ?, ?)"] * len(several))
                 new += len(
                     self._rows.fetch(
-                        "INSERT INTO event (event_id, content_hash, at, source_id, domain, body) VALUES (?, ?, ?, ?, ?, ?) "
-                        "ON CONFLICT DO NOTHING RETURNING seq",
-                        kept.id, kept.content_hash, kept.at, kept.source_id, kept.domain, _json(kept),
+                        "INSERT INTO event (event_id, content_hash, at, source_id, domain, body) "
+                        f"VALUES {values} ON CONFLICT DO NOTHING RETURNING seq",
+                        *(value for event in several for value in _columns(event, stamp)),
                     )
-                )  # fmt: skip
+                )
         return Added(new, count - new)
 
     def events(
@@ -340,6 +342,12 @@ class PatternStore:
 def open_store(place: str | Path, *, clock: Clock | None = None) -> PatternStore:
     """The store at `place`: a path, ":memory:", or a postgresql:// address. Made where there is none."""
     return PatternStore(open_rows(place), clock=clock)
+
+
+def _columns(event: Event, stamp: str) -> tuple[Any, ...]:
+    """An event as a row, with its id and the time of its coming."""
+    kept = msgspec.structs.replace(event, event_id=event.id, created_at=event.created_at or stamp)
+    return kept.id, kept.content_hash, kept.at, kept.source_id, kept.domain, _json(kept)
 
 
 def _json(value: Any) -> str:
