@@ -17,7 +17,7 @@ from hypothesis import settings
 
 from backstay.sim import SimLoop
 
-FEW = 12
+FEW = 8
 """Examples of each property in the fast profile; the whole suite draws what the tests ask for, a hundred by default."""
 settings.register_profile("full", deadline=None)
 settings.register_profile("fast", deadline=None, max_examples=FEW)

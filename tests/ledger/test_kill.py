@@ -121,6 +121,7 @@ def rounds(
     return promised, unknown, wrong
 
 
+@pytest.mark.slow
 def test_nothing_promised_is_lost_in_a_kill(tmp_path: Path) -> None:
     """Thirty kills: every promised entry is there once, as promised, and every open attempt is known to be unknown."""
     promised, unknown, wrong = rounds(tmp_path / "ledger.db", 30)
@@ -163,6 +164,7 @@ def _at_once() -> Awaitable[None]:
     return nothing()
 
 
+@pytest.mark.slow
 def test_the_kill_test_sees_a_promise_before_the_commit(tmp_path: Path) -> None:
     """A ledger that acknowledges before it commits is caught."""
     _, _, wrong = rounds(tmp_path / "ledger.db", 10, Hasty)  # type: ignore[arg-type]

@@ -105,6 +105,7 @@ async def test_an_unknown_attempt_stays_charged_until_it_is_settled(tmp_path: Pa
     assert (row.state, row.cost_nano_usd, row.is_estimate) == ("posted", 1_234, False)
 
 
+@pytest.mark.slow
 async def test_two_processes_write_one_file(tmp_path: Path) -> None:
     """Both at once, with nothing lost and nothing mixed up."""
     path = tmp_path / "ledger.db"
@@ -126,6 +127,7 @@ async def test_two_processes_write_one_file(tmp_path: Path) -> None:
     assert list(states(path).values()) == ["posted"] * 600
 
 
+@pytest.mark.slow
 def test_many_processes_open_a_new_file_at_once(tmp_path: Path) -> None:
     """Each of them gets a ledger, whoever makes the tables."""
     for number in range(10):
@@ -272,7 +274,8 @@ def cuts(log: bytes, every: int) -> list[int]:
     return sorted({0, 16, *frames, *range(32, len(log), every)})
 
 
-@pytest.mark.parametrize("every", [1_999, pytest.param(97, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("every", [1_999, 97])
 async def test_a_power_cut_leaves_what_was_acknowledged(tmp_path: Path, every: int) -> None:
     """Cut at any byte, the log gives the entries up to some point, all that were acknowledged by then among them."""
     path, log = tmp_path / "ledger.db", tmp_path / "ledger.db-wal"
