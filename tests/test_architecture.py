@@ -20,7 +20,7 @@ FLOORS = (
     ("sync", "client", "answer"),
     ("conversation",),
     ("extract", "tools", "prompts"),
-    ("dispatch", "discover", "assembly"),
+    ("dispatch", "discover", "assembly", "board"),
     ("layers", "offline", "sim", "replay"),
     ("usage",),
     ("provider", "ledger", "document", "config"),

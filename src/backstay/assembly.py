@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from backstay.board import Board
 from backstay.canonical import digest, request_key
 from backstay.config import Loaded
 from backstay.config.reliability import Cache as CacheSettings
@@ -101,7 +102,9 @@ class Assembly:
         self._owned: list[LimitStore | CacheStore] = []
         self._is_paced: Callable[[str], bool] = lambda _: True
         self.retry_budget = RetryBudget(capacity=config.retry.budget_capacity, ratio=config.retry.budget_ratio)
-        self.breakers = Breakers(policy_of(BreakerPolicy, config.breaker), world=world)
+        self._board = self._make_board()
+        tell = None if self._board is None else self._board.post
+        self.breakers = Breakers(policy_of(BreakerPolicy, config.breaker), world=world, listener=tell)
         self.queue = Queue(policy_of(QueuePolicy, config.queue), clock=world.clock)
         self._key = Recent(partial(request_key, version=addresses_of(loaded)))
         self.join = Join(lambda call: _named(self._key, call.request), promote=self.queue.promote)
@@ -114,7 +117,7 @@ class Assembly:
         self._hedge_policy = policy_of(HedgePolicy, config.hedge)
         self.cache = self._make_cache(config.cache, cache)
         self.semantic_cache = self._make_semantic_cache(config.semantic_cache, embed)
-        self.health = Health(policy_of(HealthPolicy, config.failover), clock=world.clock)
+        self.health = Health(policy_of(HealthPolicy, config.failover), clock=world.clock, listener=tell)
         groups = {name: policy_of(Group, group) for name, group in config.groups.items()}
         self.spread = Spread(groups, world=world, is_available=self.breakers.is_available)
         self._watch = BudgetWatch(
@@ -127,6 +130,12 @@ class Assembly:
     def _own(self, store: Any) -> Any:
         self._owned.append(store)
         return store
+
+    def _make_board(self) -> Board | None:
+        """Where this client's circuits can be seen from outside: beside its ledger, if that is on a disk."""
+        if self._meter.place == "memory":
+            return None
+        return Board(ledger_path(self._loaded), self._world, lambda: (self.breakers.status(), self.health.report()))
 
     def _make_cache(self, settings: CacheSettings, store: CacheStore | None) -> Cache | None:
         if store is None and settings.store == "off":
@@ -244,6 +253,8 @@ class Assembly:
         """Deliver what alerts are under way, and close the stores that were made here. Idempotent."""
         await self._watch.aclose()
         await self.alerts.aclose()
+        if self._board is not None:
+            self._board.close()
         for store in self._owned:
             await store.aclose()
         self._owned.clear()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backstay import Client
+from backstay.board import read_board
 from backstay.config import Loaded, load
-from backstay.errors import BudgetExceeded
+from backstay.errors import BudgetExceeded, LLMError
 from backstay.transport import fault
 from backstay.transport.fake import FakeTransport
 from backstay.transport.script import Answer
@@ -75,3 +78,41 @@ def test_a_budget_holds_over_processes(used: Path) -> None:
 def test_nothing_in_use_is_said(backstay: Run) -> None:
     """An empty store is no empty table."""
     assert "no limit is in use" in backstay("limits").stdout
+
+
+async def _break(client: Client) -> None:
+    for number in range(6):
+        with contextlib.suppress(LLMError):
+            await client.generate(f"question {number}")
+
+
+def test_an_open_circuit_of_a_running_client_is_seen(backstay: Run, tmp_path: Path) -> None:
+    """While the client runs, its circuit and the target's health are listed with the reason; when it has ended, they are not."""
+    (tmp_path / "backstay.toml").write_text('[ledger]\npath = "ledger.db"\n')
+    down = FakeTransport(Answer(status=503, body=b'{"error": {"message": "down"}}'), repeat=True)
+
+    async def run() -> tuple[str, Any]:
+        loaded = settings(tmp_path, **{"retry.max_attempts": 1})
+        async with Client(loaded=loaded, transport=down) as client:
+            await _break(client)
+            text = await asyncio.to_thread(backstay, "limits")
+            facts = await asyncio.to_thread(backstay, "limits", "--json")
+            return text.stdout, json.loads(facts.stdout)
+
+    text, facts = asyncio.run(run())
+    line = next(line for line in text.splitlines() if " open " in line)
+    assert "openai:gpt-5-mini" in line
+    assert "unhealthy" in line
+    assert facts["clients"][0]["process"] == os.getpid()
+    assert facts["clients"][0]["circuits"][0]["state"] == "open"
+    assert json.loads(backstay("limits", "--json").stdout)["clients"] == []
+
+
+def test_what_a_killed_client_left_is_no_news(tmp_path: Path) -> None:
+    """A state without the lock of a living process is left out, and removed."""
+    left = tmp_path / "ledger.db.board.owners"
+    left.mkdir()
+    (left / "dead").touch()
+    (left / "dead.json.new").write_text("{}")
+    assert read_board(tmp_path / "ledger.db") == []
+    assert not list(left.iterdir())

@@ -1,29 +1,33 @@
 """`backstay limits`: how limits and budgets stand now, who waits, and how the targets have been lately.
 
-Limits are read from the store that the settings share them in, targets from the ledger. Circuits and queues live in the
-process that calls; there `client.status()` tells of them.
+Limits and waits are read from the store that the settings share them in, targets from the ledger, circuits and health from what
+the running clients of this machine say of them (`board.py`). A queue lives in its process; there `client.status()` tells of it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import click
 import msgspec
 
+from backstay.board import Notice, read_board
 from backstay.cli.table import print_table
 from backstay.config import Loaded, load
 from backstay.ledger.report import quantile
 from backstay.ledger.row import Row
 from backstay.ports import World
 from backstay.stores.limit import Standing
+from backstay.usage import ledger_path
 
 COLUMNS = ("scope", "limit", "used", "reserved", "of", "share", "waiting", "period", "gate")
 FIGURES = ("used", "reserved", "of", "share", "waiting")
 SPARE = ("gate", "reserved", "period")
 TARGETS = ("target", "attempts", "failed", "429", "p50 s", "p95 s", "last error")
+CIRCUITS = ("process", "target", "circuit", "health", "since", "next probe", "why")
 MINUTES = 10
 NS = 10**9
 
@@ -38,8 +42,10 @@ def command(scope: str | None, minutes: int, is_json: bool, config_path: str | N
     loaded, world = load(config_path), World.real()
     standings, rows = asyncio.run(_read(loaded, world, scope, world.clock.wall_ns() - minutes * 60 * NS))
     targets = [_target(name, several) for name, several in sorted(_by_target(rows).items())]
+    notices = read_board(ledger_path(loaded))
     if is_json:
         facts = {
+            "clients": notices,
             "limits": standings,
             "targets": [_facts(name, several) for name, several in sorted(_by_target(rows).items())],
         }
@@ -54,6 +60,35 @@ def command(scope: str | None, minutes: int, is_json: bool, config_path: str | N
     if targets:
         click.echo(f"\nTargets in the last {minutes} minutes, from the ledger:")
         print_table(TARGETS, targets, figures=TARGETS[1:6], spare=("p50 s", "429"))
+    _print_circuits(notices, world.clock.wall_ns() / NS)
+
+
+def _print_circuits(notices: Sequence[Notice], now: float) -> None:
+    """The circuits and the health of running clients that have anything to tell; nothing where all is well."""
+    if rows := [row for notice in notices for row in _circuits(notice, now)]:
+        click.echo("\nCircuits and health in the clients that run now:")
+        print_table(CIRCUITS, rows, figures=("process", "next probe"), spare=("since", "process"))
+    for notice in notices:
+        if notice.health.is_degraded:
+            click.echo(f"process {notice.process} is degraded: its calls are answered without a model")
+
+
+def _circuits(notice: Notice, now: float) -> Iterator[list[str]]:
+    health = {one.target: one for one in notice.health.targets}
+    circuits = {one.target: one for one in notice.circuits}
+    since = dt.datetime.fromtimestamp(notice.at, tz=dt.UTC)
+    for target in sorted({*health, *circuits}):
+        body, circuit = health.get(target), circuits.get(target)
+        probe = None if circuit is None or circuit.retry_after is None else circuit.retry_after + notice.at - now
+        yield [
+            str(notice.process),
+            target,
+            "-" if circuit is None else circuit.state,
+            "-" if body is None else "healthy" if body.is_healthy else "unhealthy",
+            f"{since:%H:%M:%S} UTC",
+            "-" if probe is None else f"{max(probe, 0):.0f} s",
+            (circuit.reason if circuit is not None else "") or (body.last_error if body is not None else "") or "-",
+        ]
 
 
 async def _read(loaded: Loaded, world: World, scope: str | None, since_ns: int) -> tuple[Sequence[Standing], list[Row]]:
@@ -94,8 +129,6 @@ def _line(standing: Standing) -> list[str]:
 
 
 def _period(standing: Standing) -> str:
-    import datetime as dt
-
     if standing.start is not None:
         begin = dt.datetime.fromtimestamp(standing.start, tz=dt.UTC)
         return f"since {begin:%Y-%m-%d %H:%M} UTC"
