@@ -638,3 +638,40 @@ async def test_a_budget_counts_what_a_question_may_cost() -> None:
     assert (found.stop_reason, found.iterations, len(script.requests)) == ("budget", 0, 0)
     assert (await agent(Dear(), budget=2).run("Look")).is_answered  # type: ignore[arg-type]
     await client.aclose()
+
+
+async def test_a_native_call_that_was_written_as_words_is_run() -> None:
+    """Small models write their calls; the second question then has them as calls, with their results."""
+    words = '<tool_call>{"name": "get_load", "arguments": {"server": "web"}}</tool_call>'
+    client, script = talking(words, final())
+    found = await agent(client, protocol="native").run("Is the web tier overloaded?")
+    assert (found.stop_reason, found.iterations) == ("answered", 2)
+    parts = [part for message in script.requests[1].messages for part in message.parts]
+    assert [part.name for part in parts if isinstance(part, ToolCall)] == ["get_load"]
+    assert any(isinstance(part, ToolResult) for part in parts)
+    await client.aclose()
+
+
+@pytest.mark.parametrize("protocol", ["json", "native"])
+async def test_the_last_step_asks_for_an_answer(protocol: str) -> None:
+    """With one question left the model is told that no tool will be run; before that it is not."""
+    call: Line = USE if protocol == "json" else calling("get_load", server="web")
+    client, script = talking(call, call, FINISH if protocol == "json" else final())
+    found = await agent(client, protocol=protocol, max_iterations=3).run("Is the web tier overloaded?")
+    assert found.stop_reason == "answered"
+    told = ["This is the last step" in (request.system or "") for request in script.requests]
+    assert told == [False, False, True]
+    if protocol == "json":
+        form = script.requests[2].response_format
+        assert form is not None
+        assert form.schema["properties"]["action"]["enum"] == ["final_answer"]
+    await client.aclose()
+
+
+async def test_a_repeated_call_is_told_to_be_one() -> None:
+    """JSON: the same call with the same result is marked in what is known, so a small model does not go round in circles."""
+    client, script = talking(USE, USE, FINISH)
+    await agent(client, protocol="json").run("Is the web tier overloaded?")
+    notes = [request.messages[-1].text.count("do not ask again") for request in script.requests]
+    assert notes == [0, 0, 1]
+    await client.aclose()

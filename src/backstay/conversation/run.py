@@ -27,6 +27,7 @@ from backstay.conversation.conversation import Conversation, Turn
 from backstay.conversation.option import AgentOptions, Bounds
 from backstay.conversation.protocol import (
     FINAL,
+    LAST,
     SYSTEM,
     Decision,
     final_tool,
@@ -207,7 +208,7 @@ class AgentRun:
         options = self._setup.options
         if self.state.protocol == "native":
             request = Request(
-                system="\n\n".join(filter(None, (options.system, SYSTEM))),
+                system="\n\n".join(filter(None, (options.system, SYSTEM, LAST if self._is_last else None))),
                 messages=window.messages,
                 tools=self._tools(),
             )
@@ -235,9 +236,15 @@ class AgentRun:
             context=known,
         )
         request = rendered.request()
-        system = "\n\n".join(filter(None, (options.system, rendered.system)))
-        form = ResponseFormat(schema=step_schema(options.result_schema), name="step", strict=False)
+        system = "\n\n".join(filter(None, (options.system, rendered.system, LAST if self._is_last else None)))
+        schema = step_schema(options.result_schema, is_last=self._is_last)
+        form = ResponseFormat(schema=schema, name="step", strict=False)
         return msgspec.structs.replace(request, system=system, response_format=form)
+
+    @property
+    def _is_last(self) -> bool:
+        """True where the next answer is the last one that the bounds allow: what it calls would not be read any more."""
+        return 1 < self._setup.bounds.max_iterations == self.trace.iterations + 1
 
     def _time_left(self) -> float | None:
         deadline = self._trip.deadline
@@ -275,7 +282,8 @@ class AgentRun:
         """Read the answer, and write it down with what it means."""
         result = self._setup.options.result_schema
         if self.state.protocol == "native":
-            decision = read_native(response, result)
+            names = self._setup.tools.names(allowed=self._setup.options.allowed)
+            decision = read_native(response, result, self._setup.world.ids.new, names)
         else:
             decision = read_json(response, result, self._setup.world.ids.new)
         is_refused = response.refusal is not None or response.finish_reason in ("refusal", "content_filter")
