@@ -148,13 +148,16 @@ def test_an_agent_works_without_a_loop_of_ones_own() -> None:
 
 def test_a_conversation_goes_on_without_a_loop_of_ones_own() -> None:
     """The second turn brings the first one with it."""
-    script = Scripted("Ann.", "You are Ann.")
+    script = Scripted("Ann.", "You are Ann.", "Still Ann.")
     with Client("scripted:demo", services={"scripted": script}) as client:
         chat = client.chat()
         begun = chat.begin()
         chat.say(begun.id, "I am Ann. Who am I?")
         said = chat.say(begun.id, "And again?")
+        with chat.stream(begun.id, "And once more?") as answer:
+            texts = "".join(answer.texts())
+            assert answer.said().response.text == texts
         kept = chat.load(begun.id)
     assert said.response.text == "You are Ann."
     assert len(script.requests[1].messages) == 3
-    assert len(kept.turns) == 4
+    assert len(kept.turns) == 6

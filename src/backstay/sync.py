@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backstay.conversation import AgentResult, Conversation
     from backstay.conversation import Chat as AsyncChat
     from backstay.conversation.chat import Said
+    from backstay.conversation.chat import Telling as AsyncTelling
     from backstay.document.document import Document
     from backstay.estimate import Estimate
     from backstay.extract.door import Extracting as AsyncExtracting
@@ -240,3 +241,37 @@ class Chat:
     def say(self, id: str, prompt: str | Message, **settings: Unpack[Settings]) -> Said:
         """The model's answer to one more turn, both kept."""
         return self._portal.run(self._inner.say(id, prompt, **settings))
+
+    def stream(self, id: str, prompt: str | Message, **settings: Unpack[Settings]) -> Telling:
+        """As `say`, while the answer arrives; see `conversation.Chat.stream`."""
+        return Telling(self._portal, self._inner.stream(id, prompt, **settings))
+
+
+class Telling:
+    """An exchange while its answer arrives, in blocking form: iterate its events or its texts, then read what was `said`."""
+
+    def __init__(self, portal: Portal, inner: AsyncTelling) -> None:
+        self._portal = portal
+        self._inner = inner
+
+    def __iter__(self) -> Iterator[Event]:
+        return self._portal.iterate(aiter(self._inner))
+
+    def texts(self) -> Iterator[str]:
+        """The answer's text, fragment by fragment."""
+        return self._portal.iterate(self._inner.texts())
+
+    def said(self) -> Said:
+        """The exchange, kept; reads what is left of the answer."""
+        return self._portal.run(self._inner.said())
+
+    def close(self) -> None:
+        """Leave; what has not arrived is dropped."""
+        self._portal.run(self._inner.aclose())
+
+    def __enter__(self) -> Self:
+        self._portal.run(self._inner.__aenter__())
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()

@@ -84,6 +84,34 @@ def chat(*lines: Any, **settings: Any) -> tuple[Chat, Scripted, Client]:
     return Chat(client, world=world, **settings), script, client
 
 
+async def test_an_answer_that_arrives_is_kept_at_its_end() -> None:
+    """Events, then the exchange in the store, as `say` keeps it; the next question is sent with it."""
+    made, script, client = chat("First.", "Second.")
+    id = (await made.begin()).id
+    async with made.stream(id, "One?") as answer:
+        texts = [text async for text in answer.texts()]
+        said = await answer.said()
+    assert "".join(texts) == said.response.text == "First."
+    assert await made.load(id) == said.conversation
+    await made.say(id, "Two?")
+    assert [message.text for message in script.requests[1].messages] == ["One?", "First.", "Two?"]
+    await client.aclose()
+
+
+async def test_an_answer_that_is_left_is_not_kept() -> None:
+    """The question stays, the half of an answer does not; iterating to the end keeps it without another word."""
+    made, _, client = chat("A long answer.")
+    id = (await made.begin()).id
+    async with made.stream(id, "One?") as answer:
+        await anext(aiter(answer))
+    assert [turn.message.role for turn in (await made.load(id)).turns] == ["user"]
+    async with made.stream(id, "Two?") as answer:
+        async for _ in answer:
+            pass
+    assert [turn.message.role for turn in (await made.load(id)).turns] == ["user", "user", "assistant"]
+    await client.aclose()
+
+
 async def test_a_chat_remembers() -> None:
     """The second question is sent with the first and its answer; the sums grow."""
     made, script, client = chat("First.", "Second.", system="Be brief.")

@@ -10,15 +10,18 @@ conversation at once: the second to save gets ConversationConflict.
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, Self, Unpack
 
 import msgspec
 
 from backstay.ask import Settings
 from backstay.conversation.conversation import Conversation, Turn
 from backstay.conversation.store import ConversationStore, MemoryConversations
-from backstay.conversation.window import Asker, fit_window, summarize
+from backstay.conversation.window import Asker, Streams, fit_window, summarize
 from backstay.errors import ContextLengthExceeded, NotFound
+from backstay.event import Event
 from backstay.ports import World
 from backstay.types import Message, Request, Response, user
 
@@ -31,6 +34,71 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     response: Response
     conversation: Conversation
     left_out: int = 0
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One turn on its way to the model: the conversation with it, what is sent, and how."""
+
+    conversation: Conversation
+    request: Request
+    settings: dict[str, Any]
+    left_out: int
+
+
+class Telling:
+    """An exchange whose answer arrives bit by bit. One consumer. It is kept once its end is here, and not before."""
+
+    def __init__(
+        self,
+        ask: Callable[[], Awaitable[Question]],
+        client: Asker,
+        keep: Callable[[Question, Response], Awaitable[Said]],
+    ) -> None:
+        self._ask = ask
+        self._client = client
+        self._keep = keep
+        self._question: Question | None = None
+        self._answer: Any = None
+        self._said: Said | None = None
+
+    async def _started(self) -> Any:
+        if self._answer is None:
+            if not isinstance(self._client, Streams):
+                raise TypeError(f"{type(self._client).__name__} has no stream(): use say()")
+            self._question = await self._ask()
+            self._answer = self._client.stream(self._question.request, **self._question.settings)
+        return self._answer
+
+    async def __aiter__(self) -> AsyncIterator[Event]:
+        async for event in await self._started():
+            yield event
+        await self.said()
+
+    async def texts(self) -> AsyncIterator[str]:
+        """The answer's text, fragment by fragment; other events are passed over."""
+        async for text in (await self._started()).texts():
+            yield text
+        await self.said()
+
+    async def said(self) -> Said:
+        """The exchange, kept; reads what is left of the answer. Raises what the stream raises, or ConversationConflict."""
+        if self._said is None:
+            response = await (await self._started()).response()
+            assert self._question is not None
+            self._said = await self._keep(self._question, response)
+        return self._said
+
+    async def aclose(self) -> None:
+        """Leave; what has not arrived is dropped, and the answer is not kept. Idempotent."""
+        if self._answer is not None:
+            await self._answer.aclose()
+
+    async def __aenter__(self) -> Self:
+        await self._started()
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.aclose()
 
 
 class Chat:
@@ -75,6 +143,18 @@ class Chat:
 
         The setting `tenant` must be the conversation's own.
         """
+        question = await self._ask(id, prompt, settings)
+        response = await self._client.generate(question.request, **question.settings)
+        return await self._keep(question, response)
+
+    def stream(self, id: str, prompt: str | Message, **settings: Unpack[Settings]) -> Telling:
+        """As `say`, while the answer arrives: `async with chat.stream(id, "...") as answer: async for event in answer`, then
+        `await answer.said()`. An answer that is left before its end is not kept; the question is.
+        """
+        return Telling(partial(self._ask, id, prompt, settings), self._client, self._keep)
+
+    async def _ask(self, id: str, prompt: str | Message, settings: Settings) -> Question:
+        """The question as it is sent: the turn is saved, and the window chosen."""
         conversation = await self.load(id, tenant=settings.get("tenant"))
         message = user(prompt) if isinstance(prompt, str) else prompt
         conversation = await self.store.save(conversation.with_turn(new_turn(self._world, message)))
@@ -88,12 +168,17 @@ class Chat:
                 f"conversation {id}: the last turn and what is pinned are {window.tokens} tokens, {self._max_tokens} fit",
                 status=400,
             )
-        chosen: dict[str, Any] = {"task": "chat", **settings}
-        request = Request(system=conversation.system, messages=window.messages)
-        response = await self._client.generate(request, **{**chosen, "tenant": conversation.tenant})
-        answered = conversation.with_response(response, new_turn(self._world, response.message))
+        return Question(
+            conversation=conversation,
+            request=Request(system=conversation.system, messages=window.messages),
+            settings={"task": "chat", **settings, "tenant": conversation.tenant},
+            left_out=len(window.left_out),
+        )
+
+    async def _keep(self, question: Question, response: Response) -> Said:
+        answered = question.conversation.with_response(response, new_turn(self._world, response.message))
         saved = await self.store.save(answered)
-        return Said(response=response, conversation=saved, left_out=len(window.left_out))
+        return Said(response=response, conversation=saved, left_out=question.left_out)
 
     async def sweep(self) -> int:
         """Forget the conversations whose time is over; how many they were."""

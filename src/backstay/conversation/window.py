@@ -8,7 +8,7 @@ of one is a request that providers refuse. What is left out is a gap in the past
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, Unpack
+from typing import Any, Protocol, Unpack, runtime_checkable
 
 import msgspec
 
@@ -24,6 +24,13 @@ class Asker(Protocol):
     """What a conversation needs of a client: one question, one whole answer."""
 
     async def generate(self, prompt: Prompt, **settings: Unpack[Settings]) -> Response: ...
+
+
+@runtime_checkable
+class Streams(Protocol):
+    """What a streamed answer needs of a client besides."""
+
+    def stream(self, prompt: Prompt, **settings: Unpack[Settings]) -> Any: ...
 
 
 class Window(msgspec.Struct, frozen=True, kw_only=True):
