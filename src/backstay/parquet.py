@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,13 @@ TYPES: Final[Mapping[str, str]] = {
 """The kinds of columns, and what DuckDB calls them."""
 
 BATCH: Final = 500
+MISSING: Final = "Parquet needs DuckDB: pip install 'backstay[parquet]'"
+
+
+def check_parquet() -> None:
+    """Raises ConfigurationError where DuckDB is not installed: to be called before anything costly is done for the table."""
+    if importlib.util.find_spec("duckdb") is None:
+        raise ConfigurationError(MISSING)
 
 
 def write_parquet(path: str | Path, columns: Mapping[str, str], rows: Iterable[Sequence[Any]]) -> int:
@@ -31,7 +39,7 @@ def write_parquet(path: str | Path, columns: Mapping[str, str], rows: Iterable[S
     try:
         import duckdb
     except ImportError as error:
-        raise ConfigurationError("Parquet needs DuckDB: pip install 'backstay[parquet]'") from error
+        raise ConfigurationError(MISSING) from error
     path = Path(path)
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     count = 0

@@ -61,7 +61,17 @@ MARKS: dict[Verdict, str] = {"accepted": "green", "review": "yellow", "rejected"
     type=click.Path(dir_okay=False),
     help="FILE.parquet, .csv or .jsonl; JSON Lines on standard output without it.",
 )
-@click.option("--layouts", type=click.Path(exists=True, file_okay=False), help="A folder of vendor layouts (TOML).")
+@click.option("--page", type=click.Path(dir_okay=False), help="Write FILE.html for whoever reviews.")
+@click.option("--layouts", type=click.Path(file_okay=False), help="A folder of vendor layouts (TOML).")
+@click.option(
+    "--learn", metavar="NAME", help="Make a layout of this name from the PATHs, which --labels has the values of."
+)
+@click.option(
+    "--labels", type=click.Path(dir_okay=False), help="Right values: JSON by file name, or corrected records."
+)
+@click.option(
+    "--import", "is_import", is_flag=True, help="Make layouts from the PATHs, templates as invoice2data has them."
+)
 @click.option("-m", "--model", metavar="PROVIDER:MODEL", help="Which model to ask; offline:rules for none.")
 @click.option("--complexity", type=click.Choice(["simple", "medium", "complex"]), default="medium", show_default=True)
 @click.option("--max-age", type=click.IntRange(1), metavar="DAYS", help="Older invoices are looked at by a person.")
@@ -75,20 +85,33 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
     truth. A run into a file that was broken off goes on where it stopped, and nothing is paid for twice. What could not be
     read stands apart, in FILE.errors.jsonl, and is tried again by the next run.
 
+    With --learn or --import nothing is read: a vendor's layout is made and written to the folder --layouts.
+
     Exit codes: 0 every document was read; 1 some could not be; 2 nothing was done; 130 interrupted, what was done is kept.
     """
+    if options["learn"] or options["is_import"] or options["labels"]:
+        _make_layouts(paths, options)
+        return
     from backstay.kits.invoices.setting import Settings
 
     settings = Settings(complexity=options["complexity"], max_age_days=options["max_age"])
     out = None if options["out"] is None else Path(options["out"])
     if out is not None and out.suffix not in (".parquet", ".csv", ".jsonl"):
         raise click.UsageError(f"--out {out}: the name must end in .parquet, .csv or .jsonl")
+    if out is not None and out.suffix == ".parquet":
+        from backstay.parquet import check_parquet
+
+        check_parquet()  # before the first document is read and paid for
     records, is_whole = _read(paths, out, settings, options)
     if out is not None:
         _write_errors(out, [record for record in records if record.error])
         if out.suffix != ".jsonl" and is_whole:
             _write(out, [record for record in records if not record.error])
             _journal(out).unlink(missing_ok=True)
+    if options["page"] is not None and is_whole:
+        from backstay.kits.invoices.page import review_page
+
+        Path(options["page"]).write_text(review_page(records), encoding="utf-8")
     if not options["quiet"]:
         _summarize(records, out)
     if not is_whole:
@@ -104,7 +127,7 @@ def _read(
     from backstay.kits.invoices.workflow import within_budget
 
     loaded = within_budget(choose(options["config_path"], options["model"], quiet=options["quiet"]), settings)
-    layouts = () if options["layouts"] is None else load_layouts(options["layouts"])
+    layouts = () if options["layouts"] is None else load_layouts(_folder(options["layouts"]))
     journal = None if out is None else _journal(out)
     records = [] if journal is None or options["again"] else list(_earlier(journal))
     sources, lost = _sources(paths, {record.source for record in records}, is_quiet=options["quiet"])
@@ -136,10 +159,43 @@ def _read(
     return [*records, *lost], True
 
 
+def _folder(name: str) -> Path:
+    if not Path(name).is_dir():
+        raise click.UsageError(f"--layouts {name}: there is no such folder; --learn and --import make one")
+    return Path(name)
+
+
+def _make_layouts(paths: tuple[str, ...], options: Mapping[str, Any]) -> None:
+    """Write the layouts that are asked for to the folder of layouts, and say what came of it."""
+    from backstay.kits.invoices.layout import save_layout
+    from backstay.kits.invoices.shelf import import_layouts, learn_layout
+
+    if options["learn"] and options["is_import"]:
+        raise click.UsageError("--learn and --import: one of them at a time")
+    if options["layouts"] is None:
+        raise click.UsageError("--layouts FOLDER is missing: where the layout is to be written")
+    folder = Path(options["layouts"])
+    if options["is_import"]:
+        made = import_layouts(paths)
+    elif options["learn"] and options["labels"]:
+        made = [learn_layout(options["learn"], paths, options["labels"], folder)]
+    else:
+        raise click.UsageError("--learn NAME and --labels FILE belong together")
+    folder.mkdir(parents=True, exist_ok=True)
+    for layout, notes in made:
+        target = folder / f"{layout.name}.toml"
+        save_layout(layout, target)
+        fields = ", ".join(hint.name for hint in layout.fields) or "none"
+        click.echo(f"{target}: {len(layout.marks)} marks, {len(layout.examples)} examples, fields: {fields}")
+        for note in notes:
+            click.echo(f"  {note}", err=True)
+
+
 def _sources(paths: tuple[str, ...], known: set[str], *, is_quiet: bool) -> tuple[list[str], list[Record]]:
     """The documents that are to be read, and a record for each path that names none."""
     from backstay.extract.folder import list_documents
     from backstay.kits.invoices.record import Record
+    from backstay.kits.invoices.source import parts_of
 
     def skipped(path: Path, reason: str) -> None:
         click.echo(f"skipped {path}: {reason}", err=True)
@@ -150,7 +206,12 @@ def _sources(paths: tuple[str, ...], known: set[str], *, is_quiet: bool) -> tupl
         for one in found
         if not isinstance(one, str)
     ]
-    return [one for one in dict.fromkeys(one for one in found if isinstance(one, str)) if one not in known], lost
+    sources = list(dict.fromkeys(one for one in found if isinstance(one, str)))
+    parts = parts_of(sources)
+    for part, whole in parts.items():
+        if not is_quiet:
+            skipped(Path(part), f"it is read with {Path(whole).name}")
+    return [one for one in sources if one not in known and one not in parts], lost
 
 
 def _journal(out: Path) -> Path:

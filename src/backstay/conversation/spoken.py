@@ -39,9 +39,9 @@ def _call(value: Any, names: Collection[str], new_id: Callable[[], str]) -> Tool
     if not isinstance(value, Mapping):
         return None
     name = next((value[key] for key in NAMES if isinstance(value.get(key), str)), None)
-    if name not in names:
+    if name is None or name not in names:
         return None
-    given = next((value[key] for key in ARGUMENTS if key in value), {})
+    given: Any = next((value[key] for key in ARGUMENTS if key in value), {})
     if isinstance(given, str):
         given = parse(given).value if given.strip() else {}
     return ToolCall(id=new_id(), name=name, arguments=dict(given)) if isinstance(given, Mapping) else None

@@ -114,7 +114,9 @@ def find_triples(evidence: Evidence) -> list[Triple]:
             if (tax == 0 or (tax > 0) == (net > 0)) and (tax in printed or (tax < 0 and -tax in printed)):
                 found.append(_weigh(Triple(net=net, tax=tax, gross=gross), evidence))
     found.extend(_included(evidence, values, printed))
-    return [_add_parts(triple, found) for triple in found]
+    wholes, parts = _from_rows(evidence)
+    rest = (triple for triple in found if (triple.net, triple.tax) not in parts)
+    return [*(_add_parts(triple, found) for triple in rest), *wholes]
 
 
 def _included(evidence: Evidence, values: list[Decimal], printed: set[Decimal]) -> list[Triple]:
@@ -127,6 +129,29 @@ def _included(evidence: Evidence, values: list[Decimal], printed: set[Decimal]) 
             if is_large and tax in printed and gross - tax not in printed:
                 found.append(_weigh(Triple(net=gross - tax, tax=tax, gross=gross), evidence))
     return found
+
+
+def _from_rows(evidence: Evidence) -> tuple[list[Triple], set[tuple[Decimal, Decimal]]]:
+    """Gross totals that are the sum of two or three rate rows, where no total of the nets is printed, and the rows: a row is then
+    no total, whatever else is printed that it adds up to."""
+    values = [v for v in dict.fromkeys(amount.value for amount in evidence.amounts) if v != 0][-_MAX_VALUES:]
+    rows = [
+        (rate, net, tax)
+        for rate in sorted(evidence.rates)
+        for net in values
+        for tax in values
+        if _is_rate(net, tax, rate)
+    ][-_MAX_TAX_ROWS:]
+    printed, found = set(values), []
+    parts: set[tuple[Decimal, Decimal]] = set()
+    for size in (2, 3):
+        for several in combinations(rows, size):
+            net, tax = (sum((row[place] for row in several), Decimal(0)) for place in (1, 2))
+            if len({row[0] for row in several}) == size and net + tax in printed and net not in printed:
+                whole = _weigh(Triple(net=net, tax=tax, gross=net + tax), evidence)
+                found.append(msgspec.structs.replace(whole, score=whole.score + 3.0, has_rate=True))
+                parts.update(row[1:] for row in several)
+    return found, parts
 
 
 def _tax_sums(values: list[Decimal], rates: frozenset[Decimal]) -> set[Decimal]:

@@ -29,7 +29,8 @@ LABELS: dict[str, tuple[str, ...]] = {
         factuur nr; factuurnr; factuur nummer; factuur no; notanummer; creditnummer; número da fatura; fatura nº;
         fatura n.º; nº da fatura; número da factura; nota fiscal nº; fatura no; número da nota; numer faktury;
         faktura nr; faktura vat nr; nr faktury; faktura numer; faktura vat numer; faktura korygująca nr; no. invois;
-        nombor invois; no. resit; no. bil; invois no; fakturanummer; faktura nummer; fakturanr; faktura nr.
+        nombor invois; no. resit; no. bil; invois no; fakturanummer; faktura nummer; fakturanr; faktura nr.;
+        laskun numero; laskunumero; lasku nro; číslo faktury; faktura č; faktura č.; daňový doklad č
     """),
     "issue_date": _phrases("""
         invoice date; date of issue; issue date; issued on; date issued; bill date; billing date; inv date; inv dt;
@@ -40,7 +41,8 @@ LABELS: dict[str, tuple[str, ...]] = {
         data fattura; data di emissione; data della fattura; data documento; data emissione; data del documento;
         factuurdatum; factuur datum; datum factuur; notadatum; data da fatura; data de emissão; data da factura;
         data emissão; data do documento; data wystawienia; data faktury; wystawiono dnia; data wystawienia faktury;
-        issued; fakturadatum; fakturadato; tarikh invois; tarikh dikeluarkan; tarikh bil
+        issued; fakturadatum; fakturadato; laskun päiväys; laskun pvm; laskupäivä; datum vystavení;
+        tarikh invois; tarikh dikeluarkan; tarikh bil
     """),
     "date": _phrases("""
         date; datum; fecha; data; tarikh; dated; dnia; le
@@ -55,7 +57,8 @@ LABELS: dict[str, tuple[str, ...]] = {
         scadenza pagamento; pagamento entro; vervaldatum; uiterste betaaldatum; te betalen voor; betalen voor;
         vervaldag; betaaldatum; data de vencimento; vencimento; data vencimento; pagar até; termin płatności;
         termin zapłaty; data płatności; płatne do; förfallodatum; förfallodag; forfaldsdato; forfallsdato;
-        betalingsfrist; tarikh akhir; tarikh bayaran; perlu dibayar sebelum
+        betalingsfrist; betalingsdato; sidste rettidige betalingsdag; eräpäivä; datum splatnosti; splatnost; splatno dne;
+        tarikh akhir; tarikh bayaran; perlu dibayar sebelum
     """),
     "other_date": _phrases("""
         delivery date; date of delivery; date of supply; supply date; service date; order date; ship date; shipped;

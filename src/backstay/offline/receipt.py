@@ -10,6 +10,7 @@ import re
 
 from backstay.offline.currency import find_currency
 from backstay.offline.date import DateMention, find_compact_dates, find_dates
+from backstay.offline.date_noise import find_stamps, mend_dates
 from backstay.offline.finding import Finding, Findings
 from backstay.offline.receipt_head import find_address, find_company
 from backstay.offline.receipt_total import find_total
@@ -36,7 +37,10 @@ def read_receipt(text: str) -> Findings:
 
 def _find_date(text: str, lines: list[Cell]) -> Finding:
     """The day of the sale: the labelled date, else one beside a time, else the first."""
-    mentions = find_dates(text) or find_compact_dates(text)
+    clean = find_dates(text)
+    mentions = (
+        mend_dates(text, clean) if clean else find_compact_dates(text) or find_stamps(text) or mend_dates(text, [])
+    )
     if not mentions:
         return Finding(reason="no date in the text")
     scored = [(_date_score(text, lines, mention), -i, mention) for i, mention in enumerate(mentions)]

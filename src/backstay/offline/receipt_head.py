@@ -197,7 +197,7 @@ def _join(head: list[Cell], index: int) -> tuple[int, int]:
         last = index + 1
     if index and _STARTS_INSIDE.match(fold(head[index].text)) and _is_name(head[index - 1].text):
         first = index - 1
-    if index and head[index - 1].text.endswith("&"):
+    if index and (head[index - 1].text.endswith("&") or (head[index].text.startswith("& ") and first == index)):
         first = index - 1
     if index + 1 < len(head) and re.match(r"^\W*(?:sdn\.?\s*bhd|bhd)\b", head[index + 1].text, re.I):
         last = index + 1

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from backstay.errors import ConfigurationError
-from backstay.kits.invoices.layout import Hint, Layout, Mark, detect, learn, load_layouts, read_fields, save_layout
+from backstay.kits.invoices.detect import detect
+from backstay.kits.invoices.hint import read_fields
+from backstay.kits.invoices.layout import Hint, Layout, Mark, load_layouts, save_layout
+from backstay.kits.invoices.learn import learn
 
 SELLER = "Druckerei Adler GmbH"
 
@@ -93,6 +96,17 @@ def test_layouts_are_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_layouts(tmp_path)
     assert len(caught.value.faults) == 2
+
+
+def test_the_order_of_day_and_month_is_learned() -> None:
+    """Days that only one order reads tell it for the days that both would."""
+    documents = [
+        (f"ACME Tools Inc\nInvoice date {printed}\nTotal {total}\n", {"issue_date": day, "grand_total": total})
+        for printed, day, total in (("02/03/2026", "2026-02-03", "5.00"), ("04/07/2026", "2026-04-07", "8.00"))
+    ]
+    layout = learn("acme", documents)
+    assert layout.day_first is False
+    assert read_fields(layout, "ACME Tools Inc\nInvoice date 09/10/2026\n")["issue_date"].value == "2026-09-10"
 
 
 def test_one_example_is_not_enough() -> None:

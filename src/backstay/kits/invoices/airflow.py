@@ -84,8 +84,11 @@ def _rows(value: Any) -> Iterator[Row]:
 def _list_documents(folder: str, batch: int = BATCH) -> list[list[str]]:
     """The documents of `folder`, or the one that it names, in batches of `batch`."""
     from backstay.document.read import expand
+    from backstay.kits.invoices.source import parts_of
 
-    paths = [str(path.absolute()) for path in expand([folder])]
+    listed = [str(path.absolute()) for path in expand([folder])]
+    parts = parts_of(listed)
+    paths = [path for path in listed if path not in parts]
     return [paths[start : start + batch] for start in range(0, len(paths), batch)]
 
 

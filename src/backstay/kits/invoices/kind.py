@@ -26,7 +26,8 @@ BILL: Final = _words(
     r"due date|payment terms|terms of payment|please pay|remit to|bill to|invoice to|iban|bic|swift|sort code",
     r"purchase order|order no|customer (?:no|number|id)|delivery note|\w*rechnungs?(?:-?(?:nr|nummer|datum|korrektur))?|zahlbar",
     r"fällig|kundennummer|leistungszeitraum|skonto|facture|échéance|fattura|scadenza|factura|vencimiento|factuur",
-    r"vervaldatum|faktura|termin płatności|fatura",
+    r"vervaldatum|\w*faktura\w*|termin płatności|fatura|due(?= *:)",
+    r"\w*laskun?|eräpäivä|splatnost\w*|for(?:falls|falds)dato|förfallodatum",
 )
 
 

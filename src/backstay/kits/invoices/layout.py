@@ -1,8 +1,7 @@
-"""Layout: whose form a document is written on, told by its marks, and where on that form the values stand.
+"""Layout: one vendor's form as data: the marks that tell it, where its values stand, and documents with their right answers.
 
-A layout is data: a TOML file with the vendor's marks (words and lines that stand on each of its documents and on few others) and
-a hint for each field (the label that its value stands behind, or below). `learn` makes one from a few labelled documents. Where
-no layout is sure enough a document is generic, and the general rules read it alone.
+A layout is a TOML file that a person can read and correct. `learn.py` makes one from labelled documents, `template.py` from a
+template of regular expressions; `detect.py` tells which layout a document has, `hint.py` reads by it.
 
     name = "druckerei-adler"
     vendor = "Druckerei Adler GmbH"
@@ -15,267 +14,188 @@ no layout is sure enough a document is generic, and the general rules read it al
     name = "number"
     label = "Rechnung Nr."
     place = "right"
+
+    [[examples]]
+    text = "..."
+    data = {number = "A-17", issue_date = "2026-02-03"}
 """
 
 from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
 from backstay.errors import ConfigurationError
-from backstay.offline.amount import format_amount, guess_decimal_mark, parse_amount
-from backstay.offline.date import find_dates
-from backstay.offline.finding import Finding
 
-Place: TypeAlias = Literal["right", "below"]
+Place: TypeAlias = Literal["right", "below", "pattern", "fixed"]
+Kind: TypeAlias = Literal["text", "date", "amount"]
 
-SURE: Final = 0.5
-"""A layout with less of its marks is not taken for the document's."""
-
-HINT_CONFIDENCE: Final = 0.9
 DATES: Final = ("issue_date", "due_date")
 AMOUNTS: Final = ("net_total", "tax_total", "grand_total")
-MOST_MARKS: Final = 12
-SHORTEST_MARK: Final = 6
-GAP: Final = re.compile(r"[ \t]{2,}|\t")
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """A text that tells a layout; case and spaces do not count. `weight` is more than 0."""
+    """A text that tells a layout; case and spaces do not count. `weight` is more than 0.
+
+    With `is_pattern` it is a regular expression, searched in the text as the layout's `form` has it.
+    """
 
     text: str
     weight: float = 1.0
+    is_pattern: bool = False
 
 
 class Hint(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a field stands: behind its `label` on the line, or at its place on the next line that has text there."""
+    """Where a field stands.
+
+    `place`: "right" of its `label` on the line; "below" it, on the next line with text; "pattern": what the first of `patterns`
+    that matches has in its group (`is_sum`: all of them, added up); "fixed": it is always `value`. `kind` says how it is read,
+    by its name where it is not given.
+    """
 
     name: str
-    label: str
+    label: str = ""
     place: Place = "right"
+    patterns: tuple[str, ...] = ()
+    value: str = ""
+    is_sum: bool = False
+    kind: Kind | None = None
+
+    @property
+    def reads(self) -> Kind:
+        """How the cell is read: as a day, as an amount, or as it stands."""
+        if self.kind is not None:
+            return self.kind
+        return "date" if self.name in DATES else "amount" if self.name in AMOUNTS else "text"
+
+
+class Form(msgspec.Struct, frozen=True, kw_only=True):
+    """What is done to a text before patterns are searched in it."""
+
+    is_squeezed: bool = False
+    is_lower: bool = False
+    is_plain: bool = False
+    """Without accents."""
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """A document of this form, and its right values: what a model is shown."""
+
+    text: str
+    data: dict[str, Any]
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
-    """One vendor's form. Raises ConfigurationError for one without marks."""
+    """One vendor's form. It is taken for a document's from the share `least` of its marks, and never where a pattern of `exclude`
+    is found. `day_first` and `decimal_mark` say how it writes days and amounts, where the document alone does not.
+
+    Raises ConfigurationError with every fault.
+    """
 
     name: str
     vendor: str = ""
+    least: float = 0.5
     marks: tuple[Mark, ...]
+    exclude: tuple[str, ...] = ()
+    form: Form = Form()
+    day_first: bool | None = None
+    decimal_mark: str | None = None
     fields: tuple[Hint, ...] = ()
+    examples: tuple[Sample, ...] = ()
 
     def __post_init__(self) -> None:
-        if not self.marks or not all(mark.text.strip() and mark.weight > 0 for mark in self.marks):
-            raise ConfigurationError(f"layout {self.name}: needs marks, each with a text and a weight above 0")
+        if faults := list(_faults(self)):
+            raise ConfigurationError(*(f"layout {self.name}: {fault}" for fault in faults))
 
 
-class Detected(msgspec.Struct, frozen=True, kw_only=True):
-    """What a document was taken for: the layout or None, its name or "generic", how surely, and why."""
-
-    layout: Layout | None
-    name: str
-    confidence: float
-    reasoning: str
-
-
-def detect(text: str, layouts: Sequence[Layout]) -> Detected:
-    """The layout with the greatest share of its marks in `text`; generic where none has half of them, or two are alike."""
-    plain = _plain(text)
-    ranked = sorted(((_share(layout, plain), layout) for layout in layouts), key=lambda pair: (-pair[0], pair[1].name))
-    if not ranked:
-        return Detected(layout=None, name="generic", confidence=0.0, reasoning="no vendor layout is known")
-    share, best = ranked[0]
-    second = ranked[1][0] if len(ranked) > 1 else 0.0
-    found = [mark.text for mark in best.marks if _stands_in(_plain(mark.text), plain)]
-    if share < SURE or share == second:
-        is_weak = share < SURE
-        why = f"the nearest, {best.name}, has {share:.0%} of its marks" if is_weak else "two layouts fit alike"
-        return Detected(layout=None, name="generic", confidence=1 - share if is_weak else 0.0, reasoning=why)
-    shown = ", ".join(repr(mark) for mark in found[:3])
-    return Detected(layout=best, name=best.name, confidence=share, reasoning=f"{share:.0%} of its marks: {shown}")
-
-
-def _share(layout: Layout, plain: str) -> float:
-    total = sum(mark.weight for mark in layout.marks)
-    return sum(mark.weight for mark in layout.marks if _stands_in(_plain(mark.text), plain)) / total
-
-
-def _stands_in(part: str, text: str) -> bool:
-    """True where `part` stands in `text` as words, and not inside of one."""
-    return _word_at(part, text) >= 0
-
-
-def _word_at(part: str, text: str) -> int:
-    """Where `part` stands in `text` with neither a letter nor a digit beside it; -1 where it does not."""
-    at = text.find(part)
-    while at >= 0:
-        before, behind = text[at - 1 : at], text[at + len(part) : at + len(part) + 1]
-        if not (before.isalnum() and part[:1].isalnum()) and not (behind.isalnum() and part[-1:].isalnum()):
-            return at
-        at = text.find(part, at + 1)
-    return -1
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.lower().split())
-
-
-def read_fields(layout: Layout, text: str) -> dict[str, Finding]:
-    """The fields that the layout's hints lead to, each with its place; a hint that leads nowhere gives nothing."""
-    lines = [(found.start(), found[0]) for found in re.finditer(r"[^\n]+", text)]
-    findings: dict[str, Finding] = {}
+def _faults(layout: Layout) -> Iterator[str]:
+    if not layout.marks or not all(mark.text.strip() and mark.weight > 0 for mark in layout.marks):
+        yield "needs marks, each with a text and a weight above 0"
+    if not 0 < layout.least <= 1:
+        yield f"least = {layout.least}: must be above 0 and at most 1"
+    if layout.decimal_mark not in (None, ".", ","):
+        yield f"decimal_mark = {layout.decimal_mark!r}: must be '.' or ','"
     for hint in layout.fields:
-        for number, (start, line) in enumerate(lines):
-            at = _word_at(hint.label.lower(), line.lower())
-            if at < 0:
-                continue
-            spot = (
-                _right(start, line, at + len(hint.label)) if hint.place == "right" else _below(lines[number + 1 :], at)
-            )
-            finding = None if spot is None else _finding(layout, hint, text, *spot)
-            if finding is not None:
-                findings.setdefault(hint.name, finding)
-                break
-    return findings
-
-
-def _right(start: int, line: str, behind: int) -> tuple[int, int] | None:
-    """The cell behind a label: up to the next gap of two spaces."""
-    rest = line[behind:]
-    skipped = len(rest) - len(rest.lstrip(" :.\t#"))
-    cell = GAP.split(rest[skipped:], maxsplit=1)[0].rstrip()
-    return (start + behind + skipped, start + behind + skipped + len(cell)) if cell else None
-
-
-def _below(lines: Sequence[tuple[int, str]], column: int) -> tuple[int, int] | None:
-    """The cell at `column` of the next line that is not empty."""
-    for start, line in lines:
-        if not line.strip():
-            continue
-        for cell in re.finditer(r"\S+(?: \S+)*", line):
-            if cell.end() > column:
-                return start + cell.start(), start + cell.end()
-        return None
-    return None
-
-
-def _finding(layout: Layout, hint: Hint, text: str, start: int, end: int) -> Finding | None:
-    value = read_value(hint.name, text, start, end)
-    if value is None:
-        return None
-    return Finding(value=value, confidence=HINT_CONFIDENCE, start=start, end=end, rule=f"layout:{layout.name}")
-
-
-def read_value(name: str, text: str, start: int, end: int) -> str | None:
-    """The cell text[start:end] as the field `name` has it: an ISO date, a decimal, or the words; None where it is none.
-
-    How a day and a month, or a thousand and a decimal, are told apart is a matter of the whole document.
-    """
-    if name in DATES:
-        days = {date.value for date in find_dates(text) if start <= date.start and date.end <= end}
-        return days.pop() if len(days) == 1 else None
-    if name in AMOUNTS:
-        number = parse_amount(text[start:end], decimal_mark=guess_decimal_mark(text))
-        return None if number is None else format_amount(number)
-    return text[start:end].strip() or None
-
-
-def learn(name: str, examples: Sequence[tuple[str, Mapping[str, Any]]], *, others: Iterable[str] = ()) -> Layout:
-    """A layout from labelled documents of one vendor: text and right values. `others` are documents of other vendors.
-
-    Marks are lines that stand in every example and in none of `others`; a hint is the label that stands before the right value in
-    every example. Raises ConfigurationError for fewer than two examples, and where they share no line.
-    """
-    if len(examples) < 2:
-        raise ConfigurationError(
-            f"layout {name}: two labelled documents at least, or what changes cannot be told apart"
-        )
-    texts = [text for text, _ in examples]
-    foreign = [_plain(text) for text in others]
-    first = examples[0][1]
-    changing = [name for name in first if any(data.get(name) != first[name] for _, data in examples)]
-    values = {_plain(str(data[name])) for _, data in examples for name in changing if data.get(name)}
-    shared = [
-        part
-        for part in dict.fromkeys(GAP.split(texts[0].replace("\n", "  ")))
-        if len(part.strip()) >= SHORTEST_MARK
-        and all(_plain(part) in _plain(text) for text in texts[1:])
-        and not any(_plain(part) in text for text in foreign)
-        and not re.fullmatch(r"[\d.,/: -]+", part.strip())
-        and not part.strip().endswith(":")
-    ]
-    marks = [
-        Mark(text=part.strip(), weight=1.0 + len(part.split()) / 4) for part in shared if _plain(part) not in values
-    ]
-    if not marks:
-        raise ConfigurationError(f"layout {name}: the documents share no line that no other has")
-    vendor = next((str(data["seller"]) for _, data in examples if data.get("seller")), "")
-    hints = [hint for field in _fields(examples) if (hint := _hint(field, examples)) is not None]
-    best = sorted(marks, key=lambda mark: -mark.weight)[:MOST_MARKS]
-    return Layout(name=name, vendor=vendor, marks=tuple(best), fields=tuple(hints))
-
-
-def _fields(examples: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str]:
-    names = [name for name, value in examples[0][1].items() if isinstance(value, str) and value]
-    return [
-        name for name in names if all(data.get(name) for _, data in examples) and name not in ("seller", "currency")
-    ]
-
-
-def _hint(name: str, examples: Sequence[tuple[str, Mapping[str, Any]]]) -> Hint | None:
-    """The label of the first example's value that leads to the right value in all of them."""
-    text = examples[0][0]
-    for line in text.splitlines():
-        cells = [cell.strip(" :") for cell in GAP.split(line) if cell.strip(" :")]
-        for cell in cells:
-            words = cell.split()
-            for length in range(1, min(len(words), 5) + 1):
-                label = " ".join(words[:length])
-                for place in ("right", "below"):
-                    hint = Hint(name=name, label=label, place=place)
-                    trial = Layout(name="trial", marks=(Mark(text="trial"),), fields=(hint,))
-                    if all(
-                        (found := read_fields(trial, one).get(name)) is not None and found.value == right[name]
-                        for one, right in examples
-                    ):
-                        return hint
-    return None
+        needed = {"pattern": hint.patterns, "fixed": hint.value}.get(hint.place, hint.label.strip())
+        if not needed:
+            wanted = {"pattern": "patterns", "fixed": "value"}.get(hint.place, "label")
+            yield f"fields.{hint.name}: place {hint.place} needs {wanted}"
+    patterns = [("marks", mark.text) for mark in layout.marks if mark.is_pattern]
+    patterns += [("exclude", pattern) for pattern in layout.exclude]
+    patterns += [(f"fields.{hint.name}", pattern) for hint in layout.fields for pattern in hint.patterns]
+    for place, pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            yield f"{place}: {pattern!r} is no regular expression: {error}"
 
 
 def load_layouts(folder: str | Path) -> list[Layout]:
-    """The layouts of a folder's TOML files, by name. Raises ConfigurationError with the faults of all files."""
-    layouts, faults = [], []
+    """The layouts of a folder's TOML files, by file name. Raises ConfigurationError with the faults of all files."""
+    layouts: list[Layout] = []
+    faults: list[str] = []
+    seen: dict[str, Path] = {}
     for path in sorted(Path(folder).glob("*.toml")):
         try:
-            layouts.append(msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Layout))
+            layout = msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), Layout)
         except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
             faults.append(f"{path}: {error}")
         except ConfigurationError as error:
             faults += [f"{path}: {fault}" for fault in error.faults]
+        else:
+            if (first := seen.setdefault(layout.name, path)) != path:
+                faults.append(f"{path}: the name {layout.name!r} is that of {first.name} already")
+            layouts.append(layout)
     if faults:
         raise ConfigurationError(*faults)
     return layouts
 
 
 def save_layout(layout: Layout, path: str | Path) -> None:
-    """Write a layout as TOML, to be read and corrected by a person."""
-
-    def quote(text: str) -> str:
-        return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
-
-    lines = [f"name = {quote(layout.name)}", f"vendor = {quote(layout.vendor)}"]
+    """Write a layout as TOML, to be read and corrected by a person. What is as by default is left out."""
+    facts: dict[str, Any] = msgspec.to_builtins(layout)
+    lines = [f"{name} = {_value(facts[name])}" for name in ("name", "vendor")]
+    for name in ("least", "exclude", "form", "day_first", "decimal_mark"):
+        if getattr(layout, name) != _DEFAULTS[name]:
+            lines.append(f"{name} = {_value(facts[name])}")
     for mark in layout.marks:
-        lines += ["", "[[marks]]", f"text = {quote(mark.text)}", f"weight = {mark.weight!r}"]
+        lines += ["", "[[marks]]", *_members(mark, ("is_pattern",))]
     for hint in layout.fields:
-        lines += [
-            "",
-            "[[fields]]",
-            f"name = {quote(hint.name)}",
-            f"label = {quote(hint.label)}",
-            f"place = {quote(hint.place)}",
-        ]
+        lines += ["", "[[fields]]", *_members(hint, ("label", "patterns", "value", "is_sum", "kind"))]
+    for example in layout.examples:
+        lines += ["", "[[examples]]", f"text = {_block(example.text)}", f"data = {_value(example.data)}"]
     Path(path).write_text("\n".join([*lines, ""]), encoding="utf-8")
+
+
+_DEFAULTS: Final = {"least": 0.5, "exclude": (), "form": Form(), "day_first": None, "decimal_mark": None}
+
+
+def _members(struct: msgspec.Struct, optional: Iterable[str]) -> Iterator[str]:
+    for name, value in msgspec.to_builtins(struct).items():
+        if name not in optional or value not in ("", (), [], False, None):
+            yield f"{name} = {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    """A JSON value as TOML on one line; what is null is left out, as TOML has none."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_text(name)} = {_value(one)}" for name, one in value.items() if one is not None) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_value(one) for one in value if one is not None) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _text(value) if isinstance(value, str) else repr(value)
+
+
+def _text(text: str) -> str:
+    return msgspec.json.encode(text).decode().replace("\x7f", "\\u007f")
+
+
+def _block(text: str) -> str:
+    """A text over several lines, as it stands."""
+    return '"""\n' + "\n".join(_text(line)[1:-1] for line in text.split("\n")) + '"""'

@@ -26,8 +26,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     """One invoice. `decision` and its `reasons`; `confidence` is that of the whole, `fields` that of each value with its place.
 
     A receipt's facts have the names of an invoice's: `seller`, `issue_date`, `grand_total`, and `address`. `layout` is what the
-    document was taken for, and how surely. `target` answered; `is_degraded` says that it was a rule and no model. `cost_usd` is
-    exact, as text; None where the price is unknown. `error` says why a document could not be read.
+    document was taken for, how surely and why. `target` answered; `is_degraded` says that it was a rule and no model. `cost_usd`
+    is exact, as text; None where the price is unknown. `notes` say which question could not be asked, `error` why a document
+    could not be read.
     """
 
     source: str
@@ -41,9 +42,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     layout: str = "generic"
     layout_confidence: float = 0.0
+    layout_reasoning: str = ""
     tier: str = "ADVANCED"
     target: str | None = None
     is_degraded: bool = False
     is_validated: bool = False
     cost_usd: str | None = None
+    notes: tuple[str, ...] = ()
     error: str | None = None
