@@ -27,7 +27,7 @@ FLOORS = (
     ("estimate",),
     ("service", "target", "stores", "tokens", "tokenizer"),
     ("transport", "catalog", "codecs", "recover", "ask", "portal", "parquet", "minilm"),
-    ("fold", "ports", "canonical", "recent"),
+    ("fold", "ports", "canonical", "recent", "eager"),
     ("event", "errors", "wire", "types", "secret", "chart"),
 )
 """From the roof to the ground. A module imports from its own floor and from those below; a line of `FLOORS` is a floor."""

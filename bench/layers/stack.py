@@ -4,8 +4,10 @@
     python bench/layers/stack.py [CALLS]
 
 One client, one request after the other, each with another text; the ledger, the limits and the cache are in memory. A row is
-the stack with this layer and all below it; `adds` is the difference to the row before. Minimum of several rounds, since noise
-only adds.
+the stack with this layer and all below it; `adds` is the difference to the row before. `alone` is what the layer adds to the
+bare provider with none of the others there: the steadier figure, and a smaller one, because whoever works alone has the
+processor's caches to itself. Minimum of many short rounds, since noise only adds; the rows take turns in each round, so that what
+else the machine does meets all of them.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ ANSWER = Response(
     usage=Usage(input_tokens=20, output_tokens=10),
     model="gpt-5-mini",
 )
-ROUNDS = 5
+ROUNDS = 25
 
 
 async def provider(call: Call, /) -> Reply:
@@ -78,15 +80,17 @@ async def main(calls: int) -> None:
     assembly, ordered = layers(world)
     names = ["bare provider", *(type(layer).__name__ for layer in reversed(ordered))]
     services = [stack(provider, *ordered[len(ordered) - depth :]) for depth in range(len(ordered) + 1)]
-    best = [
-        min([await cost(one, calls, 100 * depth + number) for number in range(ROUNDS)])
-        for depth, one in enumerate(services)
-    ]
-    print(f"{'with':16} {'us a call':>10} {'adds':>7}")
-    for name, now, before in zip(names, best, [best[0], *best], strict=False):
-        print(f"{name:16} {now:10.1f} {now - before:7.1f}")
-    print(f"{'all layers add':16} {best[-1] - best[0]:10.1f}")
+    services += [stack(provider, layer) for layer in reversed(ordered)]
+    best = [float("inf")] * len(services)
+    for number in range(ROUNDS):
+        for depth, one in enumerate(services):
+            best[depth] = min(best[depth], await cost(one, calls, 100 * depth + number))
+    bare, together, alone = best[0], best[: len(names)], best[len(names) :]
+    print(f"{'with':16} {'us a call':>10} {'adds':>7} {'alone':>7}")
+    for name, now, before, single in zip(names, together, [bare, *together], [bare, *alone], strict=False):
+        print(f"{name:16} {now:10.1f} {now - before:7.1f} {single - bare:7.1f}")
+    print(f"{'all layers add':16} {together[-1] - bare:10.1f}")
     await assembly.aclose()
 
 
-asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2_000))
+asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 300))

@@ -1,8 +1,8 @@
 """Goal: a promise of reliability that is measured, and how it came out.
 
-A goal is a module `rNN.py` of this folder: its docstring says the promise, `CLAIM` the promise in one line with its figures,
-`measure(scale)` measures it (1.0 is its full size) and `broken(scale)` measures a variant that is broken on purpose, whose
-verdict must not be ok. `GATE`, where it is there, is the scale of the quick run.
+A goal is a module `rNN.py` of this folder, or `traces.py`: its docstring says the promise, `CLAIM` the promise in one line with
+its figures, `measure(scale)` measures it (1.0 is its full size) and `broken(scale)` measures a variant that is broken on purpose,
+whose verdict must not be ok. `GATE`, where it is there, is the scale of the quick run.
 """
 
 from __future__ import annotations

@@ -35,8 +35,8 @@ def load(name: str) -> Goal:
 
 
 def title(name: str) -> str:
-    """What a goal is called: R1 for the module r01."""
-    return "R" + name[1:].lstrip("0")
+    """What a goal is called: R1 for the module r01, TRACES for the module traces."""
+    return f"R{name[1:].lstrip('0')}" if name[1:2].isdigit() else name.upper()
 
 
 def gate_of(goal: Goal) -> float:

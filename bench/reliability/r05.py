@@ -36,7 +36,7 @@ SLACK = 0.002
 def storm(kind: str, server: Server, journal: Path, scale: float) -> int:
     """Let the processes work and kill them and the server at random, in the end all; how many clients were killed at work."""
     rng = random.Random(seed())
-    seconds = max(SECONDS * scale, 9.0)
+    seconds = max(SECONDS * scale, 7.0)
     kills, restarts = sized(KILLS, scale, least=2), sized(RESTARTS, scale)
     until = time.monotonic() + seconds
     jobs = [

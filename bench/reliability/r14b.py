@@ -36,7 +36,7 @@ def overspend(kind: str, url: str, calls: int) -> Figures:
         concurrency=min(25, max(calls // 40, 4)),
         budget=budget,
         most=MOST,
-        max_wait=10.0,
+        max_wait=2.0,
     )
     standings(job)
     crew = [start(Job(**{**_facts(job), "number": number})) for number in range(PROCESSES)]

@@ -26,13 +26,16 @@ from backstay.stores.redis import Redis
 
 CLAIM = (
     "8 processes, Valkey killed 20 times, paused 10 times for 5 s, emptied 5 times, PostgreSQL killed 20 times: overspend 0, "
-    "99 of 100 calls wait 50 ms for it at most (and what the machine takes)"
+    "999 of 1,000 calls wait 50 ms for it at most (and what the machine takes)"
 )
 GATE = 0.1
 PROCESSES, MOST, SECONDS, PAUSE = 8, 1000, 90.0, 5.0
 MOST_MS = 50.0
 SLACK_MS = 50.0
-"""What the machine itself may take to come back to a process: more processes than cores."""
+"""What may come to it: ten processes share two cores, and a process that catches up with the others computes for a while.
+
+Held to both together are 99 of 100 calls by the clock, and 999 of 1,000 less the time in which their process had no core.
+"""
 
 Figures = dict[str, int | float | str]
 
@@ -71,7 +74,7 @@ def happen(server: Server, event: str, scale: float) -> None:
 
 def outages(kind: str, store: str, server: Server, scale: float) -> Figures:
     """The figures of one server."""
-    seconds = max(SECONDS * scale, 8.0)
+    seconds = max(SECONDS * scale, 6.0)
     budget = round(MOST * seconds * 10)  # spent within the run, so that an outage finds it part spent and spent
     job = Job(
         kind=kind,
@@ -95,6 +98,7 @@ def outages(kind: str, store: str, server: Server, scale: float) -> Figures:
     done = finish(crew, seconds + 60)
     posted = sum(each.posted for each in done)
     latencies = sorted(latency for each in done for latency in each.latencies)
+    own = sorted(latency for each in done for latency in each.own)
     return {
         f"{store}: overspend": max(posted - budget, 0),
         f"{store}: spent of the budget": round(posted / budget, 3),
@@ -104,13 +108,16 @@ def outages(kind: str, store: str, server: Server, scale: float) -> Figures:
         f"{store}: by share": sum(each.shared for each in done),
         f"{store}: ms, worst hundredth": latencies[len(latencies) * 99 // 100],
         f"{store}: ms, worst": latencies[-1],
+        f"{store}: ms less the wait for a core, worst thousandth": own[len(own) * 999 // 1000],
+        f"{store}: ms less the wait for a core, worst": own[-1],
     }
 
 
 def judged(figures: Figures, stores: tuple[str, ...]) -> Verdict:
     """Nothing over, and nobody held."""
     is_kept = all(figures[f"{store}: overspend"] == 0 for store in stores)
-    is_quick = all(float(figures[f"{store}: ms, worst hundredth"]) <= MOST_MS + SLACK_MS for store in stores)
+    slowest = ("ms, worst hundredth", "ms less the wait for a core, worst thousandth")
+    is_quick = all(float(figures[f"{store}: {name}"]) <= MOST_MS + SLACK_MS for store in stores for name in slowest)
     return Verdict(is_kept and is_quick, figures)
 
 

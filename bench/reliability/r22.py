@@ -100,13 +100,13 @@ def jumped(count: int) -> tuple[int, int]:
         clock.steady, clock.wall = clock.steady + step, clock.wall + step
         today = clock.wall // 86_400
         answer = now_of(store.reserve(claim_of(f"{number}", [Entry(day, 1), Entry(minute, 1)], max_wait=0.0)))
-        has_room = spent.get(today, 0) < 20 and sum(at > clock.steady - 60 for at in grants[-6:]) < 5
+        has_room = spent.get(today, 0) < 20 and sum(at >= clock.steady - 60 for at in grants[-6:]) < 5
         wrong += (answer == Granted()) != has_room
         if answer == Granted():
             spent[today] = spent.get(today, 0) + 1
             grants.append(clock.steady)
             store.settle(f"{number}", {"nano_usd": 1})
-        over += sum(at > clock.steady - 60 for at in grants[-6:]) > 5
+        over += sum(at >= clock.steady - 60 for at in grants[-6:]) > 5
     return wrong, over
 
 

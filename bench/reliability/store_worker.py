@@ -13,6 +13,7 @@ import os
 import random
 import sys
 import time
+from pathlib import Path
 
 import msgspec
 
@@ -55,7 +56,7 @@ class Job(msgspec.Struct, kw_only=True):
 
 
 class Done(msgspec.Struct, kw_only=True):
-    """What came of it. Latencies of asking, in milliseconds."""
+    """What came of it. Milliseconds of asking: `latencies` by the clock, `own` less those in which there was no core for us."""
 
     granted: int = 0
     refused: int = 0
@@ -63,6 +64,7 @@ class Done(msgspec.Struct, kw_only=True):
     posted: int = 0
     shared: int = 0
     latencies: list[float] = []
+    own: list[float] = []
     seconds: float = 0.0
 
 
@@ -162,6 +164,14 @@ def _rule(dimension: Dimension, capacity: int, algorithm: Algorithm, window_us: 
     )
 
 
+def coreless() -> float:
+    """Seconds that this process was ready to run and had no core, ever; 0 where the system does not tell (Linux does)."""
+    try:
+        return int(Path("/proc/self/schedstat").read_bytes().split()[1]) / 1e9
+    except OSError:
+        return 0.0
+
+
 class Worker:
     """Makes the calls of one process."""
 
@@ -210,21 +220,21 @@ class Worker:
         lease_id = self._ids.new()
         claim = claim_of(lease_id, entries, max_wait=self.job.max_wait, ttl=self.job.ttl)
         place = Place(lease_id=lease_id, call_id="", target="", tenant=None, task=None, since=0.0)
-        before = time.monotonic()
+        before, idle = time.monotonic(), coreless()
         try:
             await acquire(store, claim, clock=self._clock, waiters=self._waiters, place=place)
         except Refused:
             self.done.refused += 1
-            self._note(before)
+            self._note(before, idle)
             if not self.job.calls:
                 await asyncio.sleep(0.002)
             return
         except StoreFailed:
             self.done.failed += 1
-            self._note(before)
+            self._note(before, idle)
             await asyncio.sleep(0.01)
             return
-        self._note(before)
+        self._note(before, idle)
         self._write(f"g {lease_id} {before!r} {time.monotonic()!r}")
         self.done.granted += 1
         if self.job.hold:
@@ -238,9 +248,11 @@ class Worker:
         except StoreFailed:
             return  # it is owed, and was counted: the store hears of it when it is back
 
-    def _note(self, before: float) -> None:
+    def _note(self, before: float, idle: float) -> None:
         if self.job.timeout:
-            self.done.latencies.append(round((time.monotonic() - before) * 1000, 2))
+            took, waited = time.monotonic() - before, coreless() - idle
+            self.done.latencies.append(round(took * 1000, 2))
+            self.done.own.append(round((took - waited) * 1000, 2))
 
     def _write(self, line: str) -> None:
         if self._journal >= 0:

@@ -31,12 +31,12 @@ def play(run: Run, client: Client, harvest: int) -> dict[str, Any]:
         run.tick(tick)
         if run.random("weather", "rain") < 0.7:
             state["food"] += harvest
+        run.snapshot(state)
         if tick % 4 == 0:
             question = f"It is month {tick} and we have {state['food']} sacks. What shall we do?"
             decision = client.generate(question, task="council").text
             state["decisions"].append(decision)
             state["food"] -= int(decision.partition(": ")[2])
-        run.snapshot(state)
     return state
 
 

@@ -17,7 +17,7 @@ from backstay.errors import (
 )
 from backstay.ports import Clock, SystemClock
 from backstay.recover import Aligned, Parsed, Status, align, parse
-from backstay.service import Call, Layer, Service, stack
+from backstay.service import Call, Layer, Reply, Service, stack
 from backstay.transport.base import DEFAULT_TIMEOUTS, Timeouts, Transport
 from backstay.types import Metadata, Request, Response, ResponseFormat, Usage
 from backstay.wire import HTTPRequest
@@ -107,7 +107,7 @@ async def count_tokens(
 ) -> TokenCount:
     """The provider's own count where its codec knows an endpoint for it, else a tokenizer's, else the stated upper bound.
 
-    A provider is asked within `layers` (retry and time-outs, as any call), until `deadline` at the latest. Counting is free
+    A provider is asked within `layers` (journal, retry, time-outs as any call), until `deadline` at the latest. Counting is free
     of charge, so the ledger has no row of it. A tokenizer is exact for the texts and not for what the provider puts around
     them, so its count is not said to be exact.
     """
@@ -117,11 +117,16 @@ async def count_tokens(
 
     provider, model = parse_model(request.model)
     if not dispatch.is_service(provider):
-        service = _counter(dispatch, transport, request, timeouts or DEFAULT_TIMEOUTS, clock or SystemClock())
-        if service is not None:
-            reply = await stack(service, *layers)(Call(request=request, deadline=deadline))
-            counted = (await reply.response()).usage.input_tokens
-            return TokenCount(input_tokens=counted or 0, is_exact=True, method=f"{provider} counted")
+
+        async def counted(call: Call) -> Reply:
+            service = _counter(dispatch, transport, request, timeouts or DEFAULT_TIMEOUTS, clock or SystemClock())
+            return Reply(response=Response()) if service is None else await service(call)
+
+        facts = {name: getattr(request, name) for name in request.__struct_fields__}
+        reply = await stack(counted, *layers)(Call(request=CountQuestion(**facts), deadline=deadline))
+        found = (await reply.response()).usage.input_tokens
+        if found is not None:
+            return TokenCount(input_tokens=found, is_exact=True, method=f"{provider} counted")
     count, vocabulary = counter_of(model, upper_bound)
     if vocabulary is not None:
         method = f"upper bound: texts counted with {vocabulary}, their framing at most"
@@ -146,6 +151,10 @@ def _counter(
         return None
     counting = msgspec.structs.replace(target, codec=CountingCodec(codec=target.codec, asked=asked))
     return Provider(counting, transport(), timeouts=timeouts, clock=clock)
+
+
+class CountQuestion(Request, frozen=True, kw_only=True):
+    """What is asked for a count: to a journal another question than the same words asked for an answer."""
 
 
 class CountingCodec(msgspec.Struct, frozen=True, kw_only=True):

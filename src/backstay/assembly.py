@@ -104,7 +104,12 @@ class Assembly:
         self.retry_budget = RetryBudget(capacity=config.retry.budget_capacity, ratio=config.retry.budget_ratio)
         self._board = self._make_board()
         tell = None if self._board is None else self._board.post
-        self.breakers = Breakers(policy_of(BreakerPolicy, config.breaker), world=world, listener=tell)
+        self.breakers = Breakers(
+            policy_of(BreakerPolicy, config.breaker),
+            world=world,
+            slow_after=config.breaker.slow_after_of,
+            listener=tell,
+        )
         self.queue = Queue(policy_of(QueuePolicy, config.queue), clock=world.clock)
         self._key = Recent(partial(request_key, version=addresses_of(loaded)))
         self.join = Join(lambda call: _named(self._key, call.request), promote=self.queue.promote)
@@ -202,8 +207,12 @@ class Assembly:
         )
 
     def count_layers(self, target: str) -> tuple[Layer, ...]:
-        """The layers around a free count of tokens: it is retried and timed, and neither booked nor limited."""
-        return self._retry(target), Timeout(policy_of(Timeouts, self._loaded.config.timeouts))
+        """The layers around a free count of tokens: it is recorded, retried and timed, and neither booked nor limited."""
+        return (
+            JournalLayer(self._world),
+            self._retry(target),
+            Timeout(policy_of(Timeouts, self._loaded.config.timeouts)),
+        )
 
     def _retry(self, target: str) -> Retry:
         policy = policy_of(RetryPolicy, self._loaded.config.retry)

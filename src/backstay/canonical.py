@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import struct
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -32,6 +33,7 @@ ABSENT: Final = msgspec.UNSET
 """Stands in a FieldChange for a value that is not there; it is not None, which a field may hold."""
 
 _ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_head: Final = struct.Struct(">cQ").pack
 
 
 class FieldChange(msgspec.Struct, frozen=True):
@@ -54,11 +56,11 @@ def canonical(request: Request) -> bytes:
     kind = type(request)
     form: dict[str, Any] = {"version": VERSION}
     for name, value in zip(_names(kind), msgspec.structs.astuple(request), strict=True):
-        if name is not None and value is not None and value != () and value != {}:
+        if value is not None and name is not None and (value or (value != () and value != {})):
             form[name] = value
     if kind is not Request:
         form["kind"] = kind.__name__
-    if any(_is_heavy(part) for message in request.messages for part in message.parts):
+    if _has_heavy(request):
         form["messages"] = [_light_message(message) for message in request.messages]
     return _ENCODER.encode(form)
 
@@ -81,15 +83,15 @@ def request_key(
 
 def digest(*pieces: bytes | str | None) -> str:
     """The SHA-256, in hex, of `pieces` in this order, each with its kind and length before it: bytes, texts or None."""
-    whole = bytearray()
+    whole = b""
     for piece in pieces:
         if isinstance(piece, str):
-            mark, data = b"s", piece.encode()
+            data = piece.encode()
+            whole += _head(b"s", len(data)) + data
         elif piece is not None:
-            mark, data = b"b", piece
+            whole += _head(b"b", len(piece)) + piece
         else:
-            mark, data = b"n", b""
-        whole += mark + len(data).to_bytes(8, "big") + data
+            whole += _head(b"n", 0)
     return hashlib.sha256(whole).hexdigest()
 
 
@@ -97,6 +99,14 @@ def digest(*pieces: bytes | str | None) -> str:
 def _names(kind: type[Request]) -> tuple[str | None, ...]:
     """The fields of `kind` in order, None for those that do not count."""
     return tuple(None if name in IGNORED else name for name in kind.__struct_fields__)
+
+
+def _has_heavy(request: Request) -> bool:
+    for message in request.messages:
+        for part in message.parts:
+            if type(part) is not Text and _is_heavy(part):
+                return True
+    return False
 
 
 def _is_heavy(part: object) -> bool:

@@ -47,20 +47,20 @@ class Estimator:
 
     def __call__(self, request: Request, second: int) -> Estimate:
         """The Estimate of `request` if it is sent at `second` (Unix time)."""
-        self._turn(second)
+        if second // 60 != self._minute:
+            self._turn(second // 60)
         return self._recent(request)
 
     def price(self, usage: Usage, second: int) -> Cost | None:
         """What `usage` cost at the rates of `second`; None where it is unknown. Raises ValueError for a negative count."""
-        self._turn(second)
+        if second // 60 != self._minute:
+            self._turn(second // 60)
         return None if self._tariff is None else self._tariff.price(usage)
 
-    def _turn(self, second: int) -> None:
-        minute = second // 60
-        if minute != self._minute:
-            self._minute, self._recent = minute, Recent(self._estimate)
-            if self._model is not None:
-                self._tariff = Tariff(self._model, dt.datetime.fromtimestamp(minute * 60, tz=dt.UTC))
+    def _turn(self, minute: int) -> None:
+        self._minute, self._recent = minute, Recent(self._estimate)
+        if self._model is not None:
+            self._tariff = Tariff(self._model, dt.datetime.fromtimestamp(minute * 60, tz=dt.UTC))
 
     def _estimate(self, request: Request) -> Estimate:
         input_tokens = estimate_request(request)

@@ -13,6 +13,7 @@ import asyncio
 import os
 import random
 import time
+from asyncio import _get_running_loop
 from typing import Protocol
 
 import msgspec
@@ -47,7 +48,7 @@ class SystemClock:
     """The machine's clocks; inside an event loop, that loop's own monotonic clock."""
 
     def monotonic(self) -> float:
-        loop = asyncio._get_running_loop()
+        loop = _get_running_loop()
         return time.monotonic() if loop is None else loop.time()
 
     def wall_ns(self) -> int:

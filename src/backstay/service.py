@@ -28,6 +28,7 @@ from typing import Any, Final, Literal, Protocol, Self, TypeAlias
 
 import msgspec
 
+from backstay.eager import start
 from backstay.errors import LLMError, StreamInterrupted
 from backstay.event import Event
 from backstay.fold import Folding, unfold
@@ -109,14 +110,13 @@ class Reply:
         "_amends",
         "_batches",
         "_close",
-        "_folding",
+        "_content",
         "_holds",
         "_loop",
         "_observers",
         "_outcome",
         "_pending",
         "_taps",
-        "_whole",
     )
 
     def __init__(
@@ -132,19 +132,24 @@ class Reply:
         `close` releases what stands behind the reply (a connection); it is awaited once, shielded from cancellation.
         """
         self._outcome: Outcome | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None if batches is None else asyncio.get_running_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         if (batches is None) == (response is None):
-            self._loop = None
             raise TypeError("a Reply is made of batches of events or of a whole response, and not of both")
         self._batches = batches
-        self._whole = response
-        self._pending: deque[Event] = deque(head)
-        self._folding = Folding()
         self._close = close
-        self._observers: list[Observer] = []
-        self._amends: list[Callable[[Response], Response]] = []
-        self._taps: list[Callable[[Event], None]] = []
-        self._holds: list[Callable[[], Awaitable[None]]] = []
+        self._pending: deque[Event] | None = None
+        self._observers: tuple[Observer, ...] = ()
+        self._amends: tuple[Callable[[Response], Response], ...] = ()
+        self._taps: tuple[Callable[[Event], None], ...] = ()
+        self._holds: tuple[Callable[[], Awaitable[None]], ...] = ()
+        self._content: Response | Folding
+        if response is not None:
+            self._content = response
+        else:
+            self._content = folding = Folding()
+            self._taps = (folding.add,)
+            self._pending = deque(head)
+            self._loop = asyncio.get_running_loop()
 
     @property
     def outcome(self) -> Outcome | None:
@@ -160,19 +165,19 @@ class Reply:
         """Hear the outcome once. The inner layers attach first and hear first."""
         if self._loop is None:  # somebody waits for the end, so a whole reply that is forgotten is closed too
             self._loop = asyncio._get_running_loop()
-        self._observers.append(observer)
+        self._observers += (observer,)
 
     def amend(self, change: Callable[[Response], Response]) -> None:
         """Change the final Response on its way out."""
-        self._amends.append(change)
+        self._amends += (change,)
 
     def tap(self, listener: Callable[[Event], None]) -> None:
         """See each event before the consumer does. A whole reply that is never iterated has no events."""
-        self._taps.append(listener)
+        self._taps += (listener,)
 
     def hold(self, barrier: Callable[[], Awaitable[None]]) -> None:
         """Keep the end back until `barrier` was awaited: how an answer becomes durable before it is acknowledged."""
-        self._holds.append(barrier)
+        self._holds += (barrier,)
 
     def wrap(self, change: Callable[[AsyncIterator[Sequence[Event]]], AsyncIterator[Sequence[Event]]]) -> None:
         """Put `change` around the stream of batches that is still to come; nothing to do for a whole reply."""
@@ -181,14 +186,19 @@ class Reply:
 
     def partial(self) -> Response:
         """The answer as far as the consumer has it; the whole answer where it was whole from the start."""
-        return self._whole if self._whole is not None else self._folding.response()
+        content = self._content
+        return content.response() if isinstance(content, Folding) else content
 
     async def response(self) -> Response:
         """The whole answer. Raises what the stream raises; a second call gives the same result again."""
-        if self._outcome is None and self._batches is None and not self._pending:
-            return await self._complete()
-        async for _ in self:
-            pass
+        while self._outcome is None:
+            while self._pending:
+                event = self._pending.popleft()
+                for tap in self._taps:
+                    tap(event)
+            if self._batches is None:
+                return await self._complete()
+            await self._refill()
         return self._result()
 
     def _result(self) -> Response:
@@ -200,26 +210,23 @@ class Reply:
         raise StreamInterrupted("the reply was closed before its end", partial=self.partial())
 
     def __aiter__(self) -> Self:
-        if self._whole is not None and self._outcome is None and not self._pending:
-            self._pending.extend(unfold(self._whole))
+        if isinstance(self._content, Response) and self._outcome is None and not self._pending:
+            self._pending = deque(unfold(self._content))
         return self
 
     async def __anext__(self) -> Event:
-        pending = self._pending
-        while not pending:
+        while not self._pending:
             if self._outcome is not None:
                 raise StopAsyncIteration
             await self._refill()
-        event = pending.popleft()
-        if self._whole is None:
-            self._folding.add(event)
+        event = self._pending.popleft()
         for tap in self._taps:
             tap(event)
         return event
 
     async def _refill(self) -> None:
         """Fetch the next batch; at the end, or at a failure, settle the outcome."""
-        if self._batches is None:
+        if self._batches is None or self._pending is None:
             await self._complete()
             return
         try:
@@ -235,7 +242,7 @@ class Reply:
 
     async def _complete(self) -> Response:
         try:
-            response = self._whole if self._whole is not None else self._folding.response()
+            response = self.partial()
             for change in self._amends:
                 response = change(response)
         except BaseException as error:
@@ -259,20 +266,24 @@ class Reply:
                 observer(outcome)
             except Exception:
                 log.exception("an observer of a reply failed")
+        holds = self._holds
+        self._observers, self._amends, self._holds = (), (), ()  # they know the reply: a cycle for the collector
         if self._batches is not None or self._close is not None:
-            await asyncio.shield(asyncio.ensure_future(self._release(outcome)))
+            releasing = start(self._release(outcome, holds))
+            if releasing is not None:  # what waits for nothing costs no task and no turn of the loop
+                await asyncio.shield(releasing)
         else:
-            for barrier in self._holds:  # what it waits for is under way already, whether or not anybody waits
+            for barrier in holds:  # what it waits for is under way already, whether or not anybody waits
                 await self._held(barrier, outcome)
 
-    async def _release(self, outcome: Outcome) -> None:
+    async def _release(self, outcome: Outcome, holds: Iterable[Callable[[], Awaitable[None]]]) -> None:
         try:
             if self._batches is not None:
                 await close_batches(self._batches)
             if self._close is not None:
                 await self._close()
         finally:
-            for barrier in self._holds:
+            for barrier in holds:
                 await self._held(barrier, outcome)
 
     async def _held(self, barrier: Callable[[], Awaitable[None]], outcome: Outcome) -> None:
@@ -287,7 +298,8 @@ class Reply:
     async def aclose(self) -> None:
         """Leave: what has not arrived is dropped, the connection released. Idempotent; safe under cancellation."""
         if self._outcome is None:
-            self._pending.clear()
+            if self._pending:
+                self._pending.clear()
             await self._end(DROPPED)
 
     async def __aenter__(self) -> Self:

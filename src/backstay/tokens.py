@@ -78,8 +78,10 @@ def estimate_request(request: Request, count: TokenCounter = upper_bound) -> int
     """An upper bound of the input tokens of `request`: its messages, system prompt, tools and schema."""
     if isinstance(request, Counted):
         return request.input_bound
-    total = PER_REQUEST + count(_system(request))
-    total += sum(PER_MESSAGE + sum(_part(part, count) for part in message.parts) for message in request.messages)
+    total = PER_REQUEST + count(_system(request)) + PER_MESSAGE * len(request.messages)
+    for message in request.messages:
+        for part in message.parts:
+            total += count(part.text) if isinstance(part, Text) else _part(part, count)
     if request.tools:
         total += TOOL_PREAMBLE + sum(
             PER_TOOL + count(tool.name + tool.description) + _json(tool.parameters, count) for tool in request.tools

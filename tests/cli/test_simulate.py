@@ -14,8 +14,9 @@ MODEL = ("--model", "openai:gpt-5-mini", "--max-output", "1200", "--calls", "300
 
 
 def test_a_trace_becomes_a_report(backstay: Run, tmp_path: Path) -> None:
-    """Tables by default, a page and a picture where they are asked for; no key is needed."""
-    done = backstay("simulate", "--trace", TRACE, *MODEL, "--html", "page.html", "--svg", "chart.svg")
+    """Tables by default, a page and pictures of every chart where they are asked for; no key is needed."""
+    files = ("--html", "page.html", "--svg", "chart.svg", "--png", "chart.png")
+    done = backstay("simulate", "--trace", TRACE, *MODEL, *files)
     assert done.returncode == 0, done.stderr
     for words in ("What came of it", "Waits", "Limits", "tokens_per_minute", "high", "cost USD"):
         assert words in done.stdout
@@ -23,7 +24,10 @@ def test_a_trace_becomes_a_report(backstay: Run, tmp_path: Path) -> None:
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<svg") == 3
     assert "<script" not in page
-    assert (tmp_path / "chart.svg").read_text(encoding="utf-8").startswith("<svg")
+    picture = (tmp_path / "chart.svg").read_text(encoding="utf-8")
+    assert picture.startswith("<svg")
+    assert all(title in picture for title in ("Calls a second", "Money spent, USD", "Latency by class, seconds"))
+    assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_json_is_the_whole_report_and_always_the_same(backstay: Run) -> None:
@@ -74,6 +78,8 @@ def test_traffic_can_be_made_up(backstay: Run) -> None:
         (("--law", "poisson", "--model", "openai:gpt-5-mini", "--priority", "urgent=1"), "there is high, medium, low"),
         (("--law", "poisson", "--model", "openai:gpt-5-mini", "--rate", "0"), "traffic.rate = 0"),
         (("--law", "poisson", "--model", "openai:gpt-5-mini", "--start", "25:00"), "write a time of day"),
+        (("--law", "poisson", "--svg", "chart.png"), "'chart.png' does not end in .svg: --png writes that form"),
+        (("--law", "poisson", "--png", "chart.gif"), "'chart.gif' does not end in .png: name it chart.png"),
     ],
 )
 def test_wrong_input_is_one_clear_line(backstay: Run, arguments: tuple[str, ...], words: str) -> None:
@@ -82,3 +88,4 @@ def test_wrong_input_is_one_clear_line(backstay: Run, arguments: tuple[str, ...]
     assert done.returncode == 2, done.stderr
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stderr.count("\n") == 1

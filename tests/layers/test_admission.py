@@ -19,6 +19,7 @@ from backstay.errors import (
     RateLimited,
     ReadFailed,
 )
+from backstay.estimate import Estimator
 from backstay.event import Finished, TextDelta, UsageReport
 from backstay.layers.admission import Admission
 from backstay.layers.admission_plan import Plan
@@ -29,7 +30,7 @@ from backstay.offline.scripted import Scripted
 from backstay.ports import World
 from backstay.service import Call, Reply, Service, stack
 from backstay.sim import run, sim_world
-from backstay.stores.limit import Granted, LimitStore
+from backstay.stores.limit import LARGEST, Granted, LimitStore
 from backstay.stores.memory_limit import MemoryLimits
 from backstay.types import Cost, Limit, Metadata, Provenance, Request, Response, Text, Usage, user
 
@@ -296,6 +297,44 @@ def test_quota_scopes_cannot_be_forged() -> None:
     facts: dict[str, str | None] = {"tenant": "a task=b", "task": "c", "user": None, "model": "m"}
     assert quota.scope(facts) == "tenant=a%20task%3Db task=c"
     assert quota.scope({**facts, "task": None}) is None
+
+
+async def test_rules_are_kept_for_the_facts_that_quotas_name() -> None:
+    """Requests that differ in a named fact fall under rules of their own, again and again; a later gate reaches all of them."""
+    quotas = (Quota(user="*", requests_per_day=1), Quota(tenant="", task="sum", requests_per_day=2))
+    plan = Bench(quotas=quotas).plan
+    expected: list[tuple[dict[str, str], set[str]]] = [
+        ({"user": "ann"}, {"user=ann"}),
+        ({"user": "bob"}, {"user=bob"}),
+        ({"tenant": "", "task": "sum"}, {"tenant= task=sum"}),
+        ({"tenant": "north", "task": "sum"}, set()),
+    ]
+    for about, scopes in expected * 2:
+        rules = plan.rules(call(**about).request)
+        assert {rule.scope for rule in rules} - {"client", "target=openai:m"} == scopes
+        assert list(rules) == sorted(rules, key=lambda rule: rule.key)
+    gate = plan.observe("input_tokens")
+    assert gate in plan.rules(call(user="ann").request)
+
+
+async def test_a_request_that_makes_no_sense_is_refused_before_it_is_counted() -> None:
+    """A negative length and a priority that does not exist are faults of the caller; nothing is reserved."""
+    bench = Bench(LimitPolicy())
+    service = bench.around(always(answer()))
+    with pytest.raises(ValueError, match="-5 output tokens"):
+        await service(Call(request=msgspec.structs.replace(call().request, max_output_tokens=-5)))
+    with pytest.raises(ValueError, match="'urgent' is none of high, medium, low"):
+        await service(call(priority="urgent"))
+    assert await bench.reserved() == 0
+
+
+async def test_an_amount_that_no_store_holds_is_cut() -> None:
+    """Beyond 2^53 - 1 a double has gaps: no amount is above it, in any dimension."""
+    request = msgspec.structs.replace(call().request, max_output_tokens=10**17)
+    plan = Bench(budget=BudgetPolicy()).plan
+    amounts = {entry.rule.dimension: entry.amount for entry in plan.entries(request, Estimator(MODEL), 0)}
+    assert amounts["nano_usd"] == LARGEST
+    assert max(amounts.values()) == LARGEST
 
 
 def test_bad_settings_are_refused_all_at_once() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from backstay.catalog import Catalog, Model, Period, Rate, Rates
@@ -20,7 +23,7 @@ from backstay.offline.scripted import Line, Scripted
 from backstay.service import Call, Reply, Service, stack
 from backstay.sim.loop import run
 from backstay.sim.world import sim_world
-from backstay.types import Provenance, Request, Response, Text, Usage, user
+from backstay.types import Cost, Metadata, Provenance, Request, Response, Text, Usage, user
 from backstay.usage import Meter
 
 RATES = Rates(input=Rate(1_000_000_000), output=Rate(10_000_000_000))
@@ -281,8 +284,8 @@ async def test_a_failing_ledger_does_not_hide_why_the_attempt_failed(caplog: pyt
 class Careless(Bookkeeping):
     """The broken variant: whoever stops waiting for the reservation leaves it standing."""
 
-    async def _written(self, reserved: Ticket, trip: Any) -> None:
-        await reserved
+    def _not_begun(self, trip: Any, error: BaseException) -> None:
+        """Nothing is given back."""
 
 
 def cancelled_at(step: int, *, stream: bool, layer: type[Bookkeeping] = Bookkeeping) -> tuple[bool, Row]:
@@ -338,3 +341,53 @@ def test_wherever_a_call_is_cancelled_its_row_is_settled(stream: bool) -> None:
 def test_the_sweep_sees_a_reservation_left_behind() -> None:
     """The broken variant is caught."""
     assert ("reserved", None) in sweep(False, Careless)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answered_reply_leaves_nothing_for_the_garbage_collector(stream: bool) -> None:
+    """The reply knows its watchers and they know it: at its end they part."""
+    service, _ = booked(MemoryLedger(), [TextDelta("a"), Finished("stop")] if stream else ANSWER)
+    reply = await service(call(stream=stream))
+    await reply.response()
+    gone = weakref.ref(reply)
+    gc.disable()
+    try:
+        del reply
+        await asyncio.sleep(0.1)
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+async def test_every_fact_of_an_attempt_stands_under_its_own_name() -> None:
+    """No two of them are alike, so none can stand in another's place."""
+    usage = Usage(
+        input_tokens=1_000,
+        output_tokens=900,
+        cache_read_tokens=80,
+        cache_write_tokens=70,
+        cache_write_1h_tokens=60,
+        reasoning_tokens=50,
+        input_audio_tokens=40,
+        output_audio_tokens=30,
+    )
+    cost = Cost(nano_usd=77, is_estimate=True, price_id="p7")
+    about = Provenance(cached=True, recovered=True)
+    answer = msgspec.structs.replace(
+        ANSWER, usage=usage, cost=cost, latency=4.0, time_to_first_token=2.0, provenance=about
+    )
+    ledger = MemoryLedger(owner="me")
+    service, _ = booked(ledger, answer)
+    metadata = Metadata(tenant="t", task="k", correlation_id="o", user="u")
+    request = Request(model="acme:m", id="c", messages=(user("?"),), metadata=metadata)
+    await (await service(Call(request=request, attempt=3))).response()
+    row = msgspec.structs.asdict(only(ledger))
+    counts = {name: count for name, count in msgspec.structs.asdict(usage).items() if name in row}
+    assert len(counts) == 8
+    assert row | counts == row
+    assert row | {"attempt_id": "c.3", "call_id": "c", "number": 3, "provider": "acme", "model": "m"} == row
+    assert row | {"tenant": "t", "task": "k", "correlation_id": "o", "owner": "me"} == row
+    assert row | {"outcome": "complete", "error": None, "finish_reason": "stop", "answered_by": "m-2026"} == row
+    assert row | {"request_id": "r1", "cost_nano_usd": 77, "is_estimate": True, "price_id": "p7"} == row
+    assert row | {"latency": 4.0, "time_to_first_token": 2.0, "saved_nano_usd": None} == row
+    assert (row["is_cached"], row["is_degraded"], row["is_recovered"], row["is_replayed"]) == (True, False, True, False)

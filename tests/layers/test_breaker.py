@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from backstay.errors import CircuitOpen, LLMError, RateLimited, ServerFault, StreamInterrupted, TimedOut
+from backstay.errors import (
+    CircuitOpen,
+    ConfigurationError,
+    LLMError,
+    RateLimited,
+    ServerFault,
+    StreamInterrupted,
+    TimedOut,
+)
 from backstay.event import Event, Finished, TextDelta
 from backstay.layers.breaker import Breaker, Breakers, CircuitChange
 from backstay.layers.breaker_policy import BreakerPolicy
@@ -240,6 +248,16 @@ async def test_breakers_are_one_for_each_target_and_known_by_name() -> None:
     breakers.of("b:y").force_open()
     assert [(one.target, one.state) for one in breakers.status()] == [("a:x", "closed"), ("b:y", "open")]
     assert (breakers.is_available("b:y"), breakers.is_available("never:asked")) == (False, True)
+
+
+def test_a_threshold_of_a_target_is_checked_when_the_breakers_are_made() -> None:
+    """Every fault at once, not at the first call of the target; a group has no circuit."""
+    with pytest.raises(ConfigurationError) as caught:
+        Breakers(POLICY, world=sim_world(), slow_after={"a:x": 0.0, "group:g": 3.0, "b:y": 1.0, "nobody": 1.0})
+    wrong_number, group, no_target = caught.value.faults
+    assert wrong_number == "breaker.slow_after_of.a:x = 0.0: must be more than 0 seconds"
+    assert group == "breaker.slow_after_of.group:g: is a group, and circuits are of targets; name its members"
+    assert no_target.startswith("breaker.slow_after_of.nobody: model 'nobody': write it as provider:model")
 
 
 async def test_a_callers_short_deadline_is_not_the_targets_fault() -> None:

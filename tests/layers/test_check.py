@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from backstay.catalog import Catalog, Model
 from backstay.errors import InvalidRequest
-from backstay.layers.check import Check
+from backstay.layers.check import MARGIN, Check, faults_of
 from backstay.offline.scripted import Scripted
 from backstay.service import Call, stack
-from backstay.types import Audio, Image, Request, Tool, system, user
+from backstay.tokens import likely_input
+from backstay.types import Audio, File, Image, Request, Text, Tool, system, user
 
 SMALL = Model(
     provider="acme",
@@ -96,3 +99,23 @@ async def test_what_fits_is_asked(facts: dict[str, Any]) -> None:
 async def test_a_system_message_in_the_history_is_no_system_prompt() -> None:
     """The check is about `system`, which the codec has no place for; a turn of that role is the caller's own choice."""
     assert len(await ask("acme:small", request(messages=(system("be brief"), user("hello"))))) == 1
+
+
+def by_counting(asked: Request) -> bool:
+    """Whether the request is refused where its tokens are always counted."""
+    assert SMALL.context_window is not None
+    return likely_input(asked) * MARGIN > SMALL.context_window
+
+
+TEXTS = st.builds(
+    str.__mul__, st.sampled_from(["a", "\u00e9", "\u6f22", "\U0001f600", "a\U0001f600"]), st.integers(0, 6_000)
+)
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4), st.booleans())
+def test_what_is_too_short_to_be_counted_would_have_fitted(texts: list[str], is_file: bool) -> None:
+    """The quick look at the number of characters never changes the verdict, whatever their bytes."""
+    parts = [File(text=text, media_type="text/plain") if is_file else Text(text=text) for text in texts]
+    asked = request(messages=tuple(user(part) for part in parts))
+    faults = faults_of(asked, SMALL)
+    assert any("context window" in fault for fault in faults) is by_counting(asked)

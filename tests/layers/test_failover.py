@@ -416,6 +416,25 @@ async def test_the_client_degrades_after_three_calls_and_recovers_by_itself() ->
     assert health.is_healthy("a:x")
 
 
+async def test_a_refused_key_is_not_hidden_by_the_degraded_mode() -> None:
+    """Who reads the answer of the rules learns which target failed with what, and nothing of the key."""
+
+    def refused(_: Request) -> LLMError:
+        return errors.AuthenticationFailed("the key sk-secret was refused", status=401)
+
+    place = Place({"a:x": [refused], "b:y": [DOWN], "offline:rules": Offline()})
+    service, health = healthy_chain(place)
+    for _ in range(3):
+        await asked(service)
+    assert health.is_degraded
+    notes = (await asked(service)).provenance.notes
+    assert notes[:2] == (
+        "failover: a:x was not asked: it is unhealthy (it failed with AuthenticationFailed), and the client is in degraded mode",
+        "failover: b:y was not asked: it is unhealthy (it failed with ServerFault), and the client is in degraded mode",
+    )
+    assert "sk-secret" not in " ".join(notes)
+
+
 async def test_faulty_questions_and_offline_questions_degrade_nothing() -> None:
     """Ten bad requests, ten calls that were meant for the rules, ten readers who left: all is well."""
     place = Place(

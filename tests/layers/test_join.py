@@ -18,6 +18,7 @@ from backstay.layers.queue import Queue
 from backstay.layers.queue_policy import QueuePolicy
 from backstay.service import DROPPED, Call, Outcome, Reply, Service, stack
 from backstay.sim import run, sim_world
+from backstay.sim.sweep import cancel_points
 from backstay.types import Cost, Metadata, Priority, Request, Response, Text, user
 
 ANSWER = Response(parts=(Text(text="abc"),), finish_reason="stop", cost=Cost(nano_usd=700, price_id="p"))
@@ -333,3 +334,81 @@ def test_wherever_joiners_are_cancelled_each_request_has_one_outcome(seed: int, 
         assert join.stats().in_flight == 0
 
     run(main(), seed=seed)
+
+
+async def test_a_flight_that_need_not_wait_costs_no_turn_of_the_loop() -> None:
+    """Its answer is there before anything else has run, and no task is left of it; its failure too."""
+    turns: list[int] = []
+    asyncio.get_running_loop().call_soon(turns.append, 1)
+
+    async def at_once(call: Call) -> Reply:
+        if call.stream:
+            raise ServerFault("boom", status=500)
+        return Reply(response=ANSWER)
+
+    join = Join()
+    service = stack(at_once, join)
+    assert (await ask(service, call())).text == "abc"
+    with pytest.raises(ServerFault):
+        await ask(service, call(stream=True))
+    assert (turns, join.stats().in_flight, len(asyncio.all_tasks())) == ([], 0, 1)
+
+
+async def test_a_time_out_inside_is_the_flights_and_no_callers() -> None:
+    """It was set in the turn of the first caller, who has left when it comes: the other one hears of it."""
+
+    async def slow(call: Call) -> Reply:
+        async with asyncio.timeout(2.0):
+            await asyncio.sleep(3600)
+        raise AssertionError("it was not stopped")
+
+    service = stack(slow, Join())
+    leader = asyncio.ensure_future(ask(service, call()))
+    await asyncio.sleep(0.1)
+    follower = asyncio.ensure_future(ask(service, call()))
+    await asyncio.sleep(0.1)
+    leader.cancel()
+    with pytest.raises(TimeoutError):
+        await follower
+    assert leader.cancelled()
+    assert asyncio.get_running_loop().time() == pytest.approx(2.0, abs=1e-3)
+
+
+async def test_who_is_cancelled_in_the_turn_of_its_call_leaves_nothing() -> None:
+    """The flight has begun then, and is ended where it waits."""
+    upstream, join = Upstream(), Join()
+    asked = asyncio.ensure_future(ask(stack(upstream, join), call()))
+    await asyncio.sleep(0)
+    asked.cancel()
+    await asyncio.wait([asked])
+    assert (upstream.outcomes, join.stats().in_flight, len(asyncio.all_tasks())) == (["cancelled"], 0, 1)
+
+
+@pytest.mark.parametrize("who", ["alone", "first", "second"])
+@pytest.mark.parametrize("stream", [False, True])
+def test_wherever_one_is_cancelled_nothing_is_left(stream: bool, who: str) -> None:
+    """At each point, and at each pair of points: each request has one outcome, and the other caller its answer."""
+
+    def make():  # type: ignore[no-untyped-def]
+        upstream, join, others = Upstream(), Join(), list[asyncio.Task[Response]]()
+        service = stack(upstream, join)
+
+        async def swept() -> None:
+            if who == "second":
+                others.append(asyncio.ensure_future(ask(service, call(stream=stream))))
+                await asyncio.sleep(0.5)
+            mine = service(call(stream=stream))
+            if who == "first":
+                asyncio.get_running_loop().call_later(
+                    0.5, lambda: others.append(asyncio.ensure_future(ask(service, call(stream=stream))))
+                )
+            assert (await (await mine).response()).text == "abc"
+
+        async def check() -> None:
+            assert [(await other).text for other in others] == ["abc"] * len(others)
+            assert len(upstream.calls) == len(upstream.outcomes)
+            assert join.stats().in_flight == 0
+
+        return swept(), check
+
+    assert cancel_points(make).runs > 1

@@ -167,8 +167,8 @@ def machine_finds(broken: type[Lines]) -> bool:
         lines_kind = broken
 
     quick = settings(
-        max_examples=100, stateful_step_count=40, deadline=None, database=None, phases=[Phase.generate],
-        report_multiple_bugs=False,
+        max_examples=400, stateful_step_count=40, deadline=None, database=None, derandomize=True,
+        phases=[Phase.generate], report_multiple_bugs=False,
     )  # fmt: skip
     try:
         run_state_machine_as_test(Broken, settings=quick)

@@ -125,3 +125,56 @@ async def test_the_inner_stream_is_closed_with_the_outer() -> None:
     await anext(reply)
     await reply.aclose()
     assert closed == ["inner"]
+
+
+async def hang(call: Call) -> Reply:
+    await asyncio.sleep(1000)
+    raise AssertionError("nobody waits so long")
+
+
+async def test_a_time_out_leaves_no_cancellation_behind() -> None:
+    """The task that was cut is not cancelled afterwards, so that a time-out around it and a task group go on as before."""
+    with pytest.raises(TimedOut):
+        await stack(hang, Timeout(LIMITS))(call())
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(3):
+            await asyncio.sleep(5)
+
+
+@pytest.mark.parametrize("at", [4.0, 10.0, 11.0])
+async def test_a_cancellation_during_the_call_is_heard_even_at_the_instant_of_the_time_out(at: float) -> None:
+    """Before it and with it the caller's cancellation wins; after it there was nothing left to cancel."""
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    task = asyncio.ensure_future(stack(hang, Timeout(LIMITS))(call(stream=False, deadline=start + 10)))
+    loop.call_at(start + at, task.cancel)
+    await asyncio.wait([task])
+    assert task.cancelled() is (at <= 10)
+    if at > 10:
+        assert isinstance(task.exception(), TimedOut)
+
+
+async def test_an_answer_that_comes_in_time_ends_the_watch() -> None:
+    """Nothing cancels the task later."""
+    reply = await limited(9.0, TextDelta("a"), Finished("stop"))(call())
+    await asyncio.sleep(100)
+    assert (await reply.response()).text == "a"
+
+
+async def test_what_a_call_makes_of_its_time_out_is_its_own() -> None:
+    """An inner service that turns the cancellation into an error of its own is believed, and the task is not left cancelled."""
+
+    async def stubborn(call: Call) -> Reply:
+        try:
+            return await hang(call)
+        except asyncio.CancelledError:
+            raise DeadlineExceeded("of my own") from None
+
+    with pytest.raises(DeadlineExceeded, match="of my own"):
+        await stack(stubborn, Timeout(LIMITS))(call())
+    task = asyncio.current_task()
+    assert task is not None
+    assert task.cancelling() == 0

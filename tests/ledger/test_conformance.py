@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from backstay.ledger.base import Ledger, LedgerFailed
 from backstay.ledger.memory import MemoryLedger
-from backstay.ledger.row import Row
+from backstay.ledger.row import Reservation, Row, Settlement
 from backstay.ledger.sqlite import SQLiteLedger
 
 from .conftest import BEGIN, SECOND, Opened, reservation, settlement
@@ -198,6 +198,22 @@ def test_a_figure_that_cannot_be_is_refused(facts: dict[str, Any]) -> None:
     """Negative, not finite or beyond any database: no sum is made of it."""
     with pytest.raises(ValueError, match=next(iter(facts))):
         settlement(**facts)
+
+
+FIGURES = [
+    (kind, field.name)
+    for kind in (Reservation, Settlement)
+    for field in msgspec.structs.fields(kind)
+    if any(one in (int, float) for one in get_args(field.type) or (field.type,))
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), FIGURES)
+def test_no_figure_of_an_entry_is_left_unchecked(kind: type, name: str) -> None:
+    """Whatever is a number is looked at, and named by its own name."""
+    make = reservation if kind is Reservation else settlement
+    with pytest.raises(ValueError, match=f"^{name} of attempt a1 is -1;"):
+        make(**{name: -1})
 
 
 ids = st.sampled_from(["a", "b", "c"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -176,7 +177,7 @@ def test_the_commands_say_what_there_is(tmp_path: Path) -> None:
 
 
 def test_a_journal_that_is_not_whole_fails_verify(tmp_path: Path) -> None:
-    """Cut: exit code 1 with a note. Changed: the error of whoever reads it."""
+    """Cut: exit code 1 with a note. Changed: exit code 1 with the line that was."""
     path = tmp_path / "run.jsonl"
     game(path)
     data = path.read_bytes()
@@ -185,7 +186,9 @@ def test_a_journal_that_is_not_whole_fails_verify(tmp_path: Path) -> None:
     assert cut.exit_code == 1
     assert "cut off" in cut.output
     path.write_bytes(data.replace(b"weather", b"whether", 1))
-    assert "JournalDamaged" in repr(invoke("verify", str(path)).exception)
+    changed = invoke("verify", str(path))
+    assert changed.exit_code == 1
+    assert re.search(r"fault: .*run\.jsonl: line \d+: its hash does not follow", changed.output)
     assert isinstance(invoke("verify", str(tmp_path / "none.jsonl")).exception, ConfigurationError)
 
 
@@ -233,6 +236,36 @@ def test_a_whole_program_is_recorded_and_replayed_without_a_change(tmp_path: Pat
     done = cli("replay", "run", journal, "--", *program(tmp_path, "second"))
     assert done.returncode == 1
     assert "no call was made" in done.stderr
+
+
+TASKS = PROGRAM.replace(
+    "messages=(user(question),)", "messages=(user(question),), metadata=Metadata(task=question)"
+).replace("import Request, user", "import Metadata, Request, user")
+"""The same program, in which each question is a task of its own."""
+
+
+@pytest.mark.slow
+def test_named_tasks_go_live_in_a_whole_program(tmp_path: Path) -> None:
+    """--live TASK asks anew for the calls of that task and answers all others from the journal."""
+    journal, app = str(tmp_path / "run.jsonl"), tmp_path / "tasks.py"
+    app.write_text(TASKS, encoding="utf-8")
+    done = cli("record_run", "--journal", journal, "--", sys.executable, str(app), "old", "talk")
+    assert (done.returncode, done.stdout) == (0, "old\n"), done.stderr
+    again = (sys.executable, str(app), "new", "talk")
+    assert cli("replay", "run", journal, "--", *again).stdout == "old\n"
+    done = cli("replay", "run", journal, "--live", "talk", "--", *again)
+    assert (done.returncode, done.stdout) == (0, "new\n"), done.stderr
+    assert cli("replay", "run", journal, "--live", "plan", "--", *again).stdout == "old\n"
+
+
+@pytest.mark.parametrize("arguments", [("--mode", "hybrid"), ("--mode", "strict", "--live", "talk")])
+def test_hybrid_mode_and_its_tasks_go_together(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """One without the other is refused before the program starts."""
+    path = tmp_path / "run.jsonl"
+    game(path, ticks=1)
+    done = invoke("run", str(path), *arguments, "--", "no-such-program")
+    assert done.exit_code == 2
+    assert "go together" in done.output
 
 
 def test_recording_does_not_replace_a_journal_by_accident(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import asyncio
 
 import pytest
 
-from backstay.sim import Deadlock, Livelock, run, sim_world
+from backstay.sim import Deadlock, Livelock, SimLoop, run, sim_world
+from backstay.sim.loop import FEW
 
 
 def test_an_hour_passes_at_once_and_to_the_microsecond() -> None:
@@ -80,3 +81,38 @@ def test_the_virtual_world_is_repeatable_and_its_wall_clock_can_jump() -> None:
     first.clock.step(-3600)  # type: ignore[attr-defined]
     assert first.clock.wall_ns() == before[0] - 3600 * 10**9
     assert first.clock.monotonic() == before[1]
+
+
+def test_timers_of_one_instant_run_in_the_order_in_which_they_were_set() -> None:
+    """Whatever else stands in the heap between them."""
+
+    async def main() -> list[int]:
+        loop, order = asyncio.get_running_loop(), list[int]()
+        for number in range(50):
+            loop.call_at(1.0, order.append, number)
+            loop.call_at(0.5 + number % 7, lambda: None)
+        await asyncio.sleep(10)
+        return order
+
+    assert run(main()) == list(range(50))
+
+
+def test_cancelled_timers_do_not_run_and_are_swept_out() -> None:
+    """A million calls set and cancel a million time-outs of ten minutes: what is kept is what may still run, and a few."""
+
+    async def main() -> tuple[int, list[int]]:
+        loop, ran = asyncio.get_running_loop(), list[int]()
+        assert isinstance(loop, SimLoop)
+        loop.call_at(700.0, ran.append, -1)
+        most = 0
+        for number in range(1_000):
+            timer = loop.call_at(600.0 + number, ran.append, number)
+            await asyncio.sleep(0.001)
+            timer.cancel()
+            most = max(most, len(loop._timers))
+        await asyncio.sleep(2_000)
+        return most, ran
+
+    most, ran = run(main())
+    assert most <= 2 * FEW + 5
+    assert ran == [-1]

@@ -132,11 +132,7 @@ def test_every_call_ends_once_and_nothing_stays_behind(seed: int) -> None:
     assert all(use.held == 0 for use in scene.gauge.uses.values())
 
 
-GRAIN = 1e-6
-"""Seconds: the instants of a store of limits are whole microseconds, so a window of its is true to one of them."""
-
-
-def fullest(log: Iterable[tuple[float, int]], window: float = 60.0 - GRAIN) -> int:
+def fullest(log: Iterable[tuple[float, int]], window: float = 60.0) -> int:
     """The most that any window of so many seconds holds."""
     entries = sorted(log)
     most = held = start = 0
@@ -187,6 +183,18 @@ def test_the_gauge_counts_what_the_provider_counts() -> None:
     rule = report.limits[f"target={MODEL}/tokens_per_minute"]
     assert rule.used == sum(amount for _, amount in used(log)) == 50 * 1_100
     assert rule.peak == pytest.approx(60 * 1_100 / 10**9, rel=0.2)
+
+
+def test_how_a_429_names_its_wait_is_the_scenarios() -> None:
+    """To the millisecond, or rounded up to a second: who is told exactly is answered sooner."""
+    waits = []
+    for form in ("fraction", "seconds"):
+        strict = Conduct(first_token=0.5, per_token=0.001, requests_per_minute=10, retry_after=(form,))
+        report = simulate(steady(12, gap=0.33), wide(), scenario=Scenario(default=strict))
+        assert report.rate_limited > 0
+        waits.append(report.latency.largest)
+    exact, rounded = waits
+    assert 0.1 < rounded - exact < 1.5
 
 
 def test_a_stricter_provider_says_429_and_is_heeded() -> None:
@@ -368,6 +376,7 @@ def test_a_scenario_is_read_from_its_file(tmp_path: Path) -> None:
         ("[default]\nfirst_tokn = 1\n", "first_tokn"),
         ("[default]\nfaults = { status_999 = 0.1 }\n", "faults.status_999"),
         ("[default]\nfaults = { status_503 = 1.5 }\n", "probabilities"),
+        ("[default]\nretry_after = ['weeks']\n", "retry_after 'weeks': there is seconds, fraction"),
         ("[default\n", "scenario"),
         ("[default]\nper_token = 'slow'\n", "per_token"),
     ],
@@ -398,12 +407,21 @@ def booked(first: float, pace: float, *, is_stream: bool, errors: int = 0) -> Me
 
 @pytest.mark.parametrize("is_stream", [True, False])
 def test_the_ledger_tells_what_a_provider_is_like(is_stream: bool) -> None:
-    """Streams by their first tokens, whole answers by a line through their times; errors by their share."""
+    """Streams by their first tokens, whole answers by a line through their times, to the same end; errors by their share."""
     conduct = fit(booked(0.7, 0.02, is_stream=is_stream, errors=10).rows()).of("p:m")
     traits = conduct.traits("p:m")
-    assert traits.first_token.at(0.5) == pytest.approx(0.7 if is_stream else 0.68, rel=1e-6)
+    assert traits.first_token.at(0.5) == pytest.approx(0.68, rel=1e-6)
     assert traits.per_token.at(0.5) == pytest.approx(0.02, rel=1e-6)
     assert conduct.faults == {"status_529": 0.2}
+
+
+def test_what_was_fitted_takes_as_long_as_what_it_was_fitted_from() -> None:
+    """A simulated stream has its first token, and its last, when the streams in the ledger had them."""
+    scenario = fit(booked(0.7, 0.02, is_stream=True).rows())
+    arrivals = steady(30, gap=20.0, output_tokens=100)
+    report = simulate(arrivals, wide(), scenario=Scenario(default=scenario.of("p:m")))
+    assert report.first_token.p50 == pytest.approx(0.7, rel=0.006)
+    assert report.latency.p50 == pytest.approx(0.7 + 0.02 * 99, rel=0.006)
 
 
 def test_few_answers_fit_nothing() -> None:

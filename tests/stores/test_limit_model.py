@@ -74,7 +74,7 @@ class Lists:
     def counts(self, lease: Lease, limit: Rule) -> bool:
         assert lease.granted_at is not None
         if limit.algorithm == "strict":
-            return lease.granted_at > self.now - limit.window_us
+            return lease.granted_at >= self.now - limit.window_us
         if limit.algorithm == "calendar":
             return lease.day == self.wall_day()
         return lease.actual is None
@@ -181,7 +181,7 @@ class Machine(RuleBasedStateMachine):
         now_of(self.store.check("nobody"))
         self.store.release(name)
 
-    @rule(seconds=st.sampled_from([0.000001, 0.5, 1, 3, 15, 19.999999, 60, 3600]))
+    @rule(seconds=st.sampled_from([0.000001, 0.5, 1, 3, 15, 19.999999, 60, 60.000001, 3600]))
     def advance(self, seconds: float) -> None:
         self.clock.advance(seconds)
         self.lists.now += round(seconds * 1e6)

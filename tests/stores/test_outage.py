@@ -24,11 +24,18 @@ class Moody(MemoryLimits):
     mood = "up"
 
     async def reserve(self, claim: Claim) -> Any:
+        await self._say()
+        return await super().reserve(claim)
+
+    async def standings(self, scope: str | None = None) -> Any:
+        await self._say()
+        return await super().standings(scope)
+
+    async def _say(self) -> None:
         if self.mood == "down":
             raise StoreFailed("away")
         if self.mood == "silent":
             await asyncio.get_running_loop().create_future()
-        return await super().reserve(claim)
 
 
 def opened(clock: ManualClock, processes: int = 4) -> tuple[Moody, OutageLimits]:
@@ -80,26 +87,62 @@ async def test_the_share_of_all_processes_is_within_the_limit() -> None:
         assert granted <= 10
 
 
-def test_a_silent_store_costs_its_time_once() -> None:
-    """The first call waits for the time-out, those of the next second not at all; then one tries again."""
+async def waits(limits: OutageLimits) -> list[float]:
+    """How long each of ten calls waited, one every 0.3 seconds."""
+    loop = asyncio.get_running_loop()
+    took = []
+    for number in range(10):
+        before = loop.time()
+        await take(limits, f"a{number}", (requests(100), 1))
+        took.append(round(loop.time() - before, 3))
+        await asyncio.sleep(0.3)
+    return took
 
-    async def calls() -> list[float]:
-        loop = asyncio.get_running_loop()
-        clock = ManualClock()
-        store, limits = opened(clock, 1)
-        store.mood = "silent"
-        took = []
-        for number in range(10):
-            before = loop.time()
-            await take(limits, f"a{number}", (requests(100), 1))
-            took.append(loop.time() - before)
-            if number == 7:
-                clock.advance(1)
-        return took
 
-    with asyncio.Runner(loop_factory=SimLoop) as runner:
-        took = runner.run(calls())
-    assert [round(seconds, 3) for seconds in took] == [0.05, *[0.0] * 7, 0.05, 0.0]
+class Trying(OutageLimits):
+    """The broken variant: while the store is away calls look after it themselves."""
+
+    def _is_watched(self) -> bool:
+        return False
+
+
+async def test_a_silent_store_costs_its_time_once() -> None:
+    """The first call waits for the time-out, no other one ever: who looks after the store is no call."""
+    store, limits = opened(ManualClock(), 1)
+    store.mood = "silent"
+    assert await waits(limits) == [0.05, *[0.0] * 9]
+    clock = ManualClock()
+    broken = Moody(clock)
+    broken.mood = "silent"
+    assert await waits(Trying(broken, clock, timeout=0.05)) == [0.05] * 10
+
+
+async def test_it_is_looked_after_until_it_answers() -> None:
+    """Its return is noticed within a second where nobody calls, and by who closes; a look that fails is followed by the next."""
+    store, limits = opened(ManualClock(), 1)
+    store.mood = "silent"
+    await take(limits, "a", (requests(100), 1))
+    await asyncio.sleep(3)
+    assert not limits.health().is_up
+    store.mood = "up"
+    await asyncio.sleep(1.1)
+    assert limits.health().is_up
+    store.mood = "down"
+    await take(limits, "b", (requests(100), 1))
+    assert (limits.health().is_up, limits.health().outages) == (False, 2)
+    await limits.aclose()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+def test_another_loop_looks_for_itself() -> None:
+    """Where the loop is gone that was to look after the store, the next call asks it."""
+    store, limits = opened(ManualClock(), 1)
+    store.mood = "down"
+    for mood, is_up in (("down", False), ("up", True)):
+        store.mood = mood
+        with asyncio.Runner(loop_factory=SimLoop) as runner:
+            runner.run(take(limits, mood, (requests(100), 1)))
+        assert limits.health().is_up == is_up
 
 
 async def test_it_comes_back() -> None:
@@ -110,7 +153,7 @@ async def test_it_comes_back() -> None:
     assert await take(limits, "a", (gauge(1), 1)) == Granted()
     assert await limits.check("a") == Granted()
     store.mood = "up"
-    clock.advance(1)
+    await asyncio.sleep(1.1)
     assert await take(limits, "b", (gauge(1), 1)) == Granted()
     assert limits.health().is_up
     await limits.settle("a", {})

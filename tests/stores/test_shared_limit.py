@@ -18,7 +18,7 @@ from backstay.stores.postgres_limit import postgres_limits
 from backstay.stores.redis import Redis
 from backstay.stores.redis_limit import RedisLog, redis_limits
 from backstay.stores.sequence import KEEP_EVERY, Forgotten, Stretch
-from backstay.stores.shared_limit import SharedLimits
+from backstay.stores.shared_limit import SLICE, SharedLimits
 from backstay.stores.sqlite import SQLiteLog, sqlite_limits
 from backstay.stores.state import dump, load
 
@@ -59,8 +59,8 @@ async def test_shared_limits_conform(check: Check, make: Make) -> None:
 class Reloading(SharedLimits):
     """Writes its whole state down and reads it back after every entry."""
 
-    def _applied(self, stretch: Stretch) -> list[Result | Exception]:
-        results = super()._applied(stretch)
+    async def _applied(self, stretch: Stretch, slice_: int = SLICE) -> list[Result | Exception]:
+        results = await super()._applied(stretch, slice_)
         self._engine = load(dump(self._engine), self._instant, max_waiting=self._max_waiting)
         return results
 
@@ -119,7 +119,7 @@ async def same_state(stores: list[SharedLimits]) -> bool:
     """Bring all to the end of the log, without adding operations to it, and compare."""
     states = set()
     for store in stores:
-        store._applied(await store._sequencer.append(store._generation, store._number, encode([])))
+        await store._applied(await store._sequencer.append(store._generation, store._number, encode([])))
         states.add(dump(store._engine))
     return len(states) == 1
 
@@ -226,6 +226,32 @@ async def test_a_waiter_hears_of_another_process(make: Make) -> None:
     await asyncio.wait_for(paused, 5)
     assert await here.check("b") == Granted()
     await asyncio.gather(here.aclose(), there.aclose())
+
+
+async def longest_turn(slice_: int, path: Path) -> int:
+    """The most entries that a process applied in one go when it came back after 200 of another one."""
+    clock = ManualClock()
+    here, there = (sqlite_limits(path, instants=instants(clock)) for _ in range(2))
+    for number in range(200):
+        await take(there, f"a{number}", (money(10**6), 1))
+    turns: list[int] = []
+
+    async def tick() -> None:
+        while True:
+            turns.append(here._number)
+            await asyncio.sleep(0)
+
+    ticking = asyncio.ensure_future(tick())
+    await here._applied(await here._sequencer.append("", 0, encode([])), slice_)
+    ticking.cancel()
+    await asyncio.gather(here.aclose(), there.aclose())
+    return max(after - before for before, after in zip([0, *turns], [*turns, here._number], strict=True))
+
+
+async def test_a_long_stretch_holds_nobody(tmp_path: Path) -> None:
+    """Other tasks run between the entries of a process that catches up; all of them in one go would let nobody in."""
+    assert await longest_turn(SLICE, tmp_path / "limits.db") <= SLICE
+    assert await longest_turn(10**6, tmp_path / "broken.db") > 5 * SLICE
 
 
 async def test_what_another_version_wrote_is_told(tmp_path: Path) -> None:

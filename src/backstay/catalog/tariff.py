@@ -10,7 +10,7 @@ import datetime as dt
 from typing import Final
 
 from backstay.catalog.model import Model, Rate, Rates
-from backstay.catalog.price import MILLION, estimate, has_excess, price, price_id
+from backstay.catalog.price import MILLION, estimate, price, price_id
 from backstay.types import Cost, Usage
 
 DEAREST_INPUT: Final = ("input", "cache_read", "cache_write", "cache_write_1h", "input_audio", "input_image")
@@ -31,10 +31,11 @@ class Tariff:
 
     def price(self, usage: Usage) -> Cost | None:
         """What `usage` cost. Raises ValueError for a negative count."""
-        total = None if self._flat is None else self._flat.total(usage)
-        if total is None:
+        found = None if self._flat is None else self._flat.total(usage)
+        if found is None:
             return price(self._model, usage, at=self._at)
-        return Cost(nano_usd=(total + MILLION // 2) // MILLION, is_estimate=has_excess(usage), price_id=self._id)
+        total, has_excess = found
+        return Cost(nano_usd=(total + MILLION // 2) // MILLION, is_estimate=has_excess, price_id=self._id)
 
     def estimate(self, input_tokens: int, output_tokens: int) -> Cost | None:
         """The most that a request of at most these tokens can cost."""
@@ -79,8 +80,9 @@ class _Flat:
             return None
         return cls(rates, rates.input, rates.output)
 
-    def total(self, usage: Usage) -> int | None:
-        """Millionths of nano-dollars; None for counts that need the general way: unknown, negative, of sound."""
+    def total(self, usage: Usage) -> tuple[int, bool] | None:
+        """Millionths of nano-dollars, and whether parts are more than their whole; None for counts that need the general way:
+        unknown, negative, of sound."""
         length, written_out = usage.input_tokens, usage.output_tokens
         if length is None or written_out is None or usage.input_audio_tokens or usage.output_audio_tokens:
             return None
@@ -88,11 +90,12 @@ class _Flat:
         long, thought = usage.cache_write_1h_tokens or 0, usage.reasoning_tokens or 0
         if length < 0 or written_out < 0 or read < 0 or written < 0 or long < 0 or thought < 0:
             return None
+        has_excess = read + written > length or long > written or thought > written_out
         if self.reasoning is None:  # charged as any output
             thought = 0
         long = min(long, written)
         plain, answer = length - read - written, written_out - thought
-        return (
+        total = (
             self.per_request
             + (plain * self.input if plain > 0 else 0)
             + read * self.read
@@ -101,3 +104,4 @@ class _Flat:
             + (answer * self.output if answer > 0 else 0)
             + thought * (self.reasoning or 0)
         )
+        return total, has_excess

@@ -16,7 +16,8 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } .note { color: var(--dim); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-td.figure, th.figure { text-align: right; } svg { margin: .5rem 0; border-radius: 4px; } .wide { overflow-x: auto; }
+td.figure, th.figure { text-align: right; } td.figure { white-space: nowrap; }
+svg { margin: .5rem 0; border-radius: 4px; } .wide { overflow-x: auto; }
 """.strip()
 
 

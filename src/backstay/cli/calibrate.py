@@ -107,7 +107,7 @@ def _draw(path: Path, diagram: Any, title: str) -> None:
     if path.suffix.lower() == ".svg":
         path.write_text(to_svg(diagram, title=title), encoding="utf-8")
     else:
-        path.write_bytes(to_png(diagram))
+        path.write_bytes(to_png(diagram, title=title))
 
 
 def _print(measures: dict[str, Any], calibrator: Any, target: Path, *, as_json: bool) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
 
 from backstay.cli.group import Group
 from backstay.cli.table import print_table
-from backstay.replay.compare import compare, gist_of
-from backstay.replay.entry import Began, Draw, Made, Snapshot, Tick, ToolRun
-from backstay.replay.journal import Journal, read_journal
+from backstay.errors import ConfigurationError
+from backstay.replay.compare import compare
+from backstay.replay.fault import JournalDamaged
+from backstay.replay.listing import listing
+from backstay.replay.reading import JournalFile, Source
 from backstay.replay.stats import KEYS, Line, stats
-from backstay.replay.timeline import cost_of, told_of
+from backstay.replay.timeline import cost_of
 from backstay.replay.verify import verify as verdict_of
 
 FAILED = 1
@@ -33,14 +34,29 @@ def command() -> None:
 @JOURNAL
 def verify(journal: str) -> None:
     """Whether a journal is whole and makes sense: hashes, order, questions, states. Exit code 1 where it is not."""
-    recorded = read_journal(journal)
-    verdict = verdict_of(recorded)
+    recorded = opened(journal)
+    try:
+        verdict = verdict_of(recorded)
+    except JournalDamaged as error:
+        click.echo(f"fault: {error.message}")
+        sys.exit(FAILED)
     for word, lines in (("fault", verdict.faults), ("note", verdict.notes)):
         for line in lines:
             click.echo(f"{word}: {line}")
-    is_whole = verdict.is_good and recorded.is_finished
-    click.echo(f"{journal}: {len(recorded.entries)} entries, {'whole' if is_whole else 'not whole'}")
+    is_whole = verdict.is_good and recorded.end is not None
+    click.echo(f"{journal}: {verdict.entries} entries, {'whole' if is_whole else 'not whole'}")
     sys.exit(0 if is_whole else FAILED)
+
+
+def opened(path: str) -> JournalFile:
+    """The journal in the file `path`, to be read as it is needed. Raises ConfigurationError where it is none."""
+    try:
+        return JournalFile(path)
+    except JournalDamaged as error:
+        raise ConfigurationError(
+            f"{path}: no journal ({error.message.removeprefix(f'{path}: ')}); "
+            "give a file that `backstay record --journal FILE -- PROGRAM` wrote"
+        ) from error
 
 
 @command.command("stats")
@@ -49,7 +65,7 @@ def verify(journal: str) -> None:
 @click.option("--json", "is_json", is_flag=True, help="As JSON.")
 def stats_(journal: str, by: str, is_json: bool) -> None:
     """Calls, tokens, cost and time by task, tick or model; draws by system."""
-    sums = stats(read_journal(journal), by)
+    sums = stats(opened(journal), by)
     if is_json:
         click.echo(msgspec.json.encode(sums).decode())
         return
@@ -71,30 +87,8 @@ def _row(line: Line) -> list[str]:
 @click.option("--tick", type=int, help="Only this tick.")
 def show(journal: str, tick: int | None) -> None:
     """The run as one line an entry: ticks, questions with their answers, tools, draws, states."""
-    recorded = read_journal(journal)
-    calls = recorded.calls()
-    for entry in recorded.entries:
-        if tick is not None and getattr(entry, "tick", None) != tick:
-            continue
-        if isinstance(entry, Began):
-            click.echo(
-                f"  call {entry.call}  {entry.task or '-'}  {gist_of(bytes(entry.request))}  ->  {told_of(calls[entry.call])}"
-            )
-        elif (line := _line(entry)) is not None:
-            click.echo(line)
-
-
-def _line(entry: Any) -> str | None:
-    if isinstance(entry, Tick):
-        return f"tick {entry.tick}"
-    if isinstance(entry, ToolRun):
-        result = entry.failure.kind if entry.failure else bytes(entry.result).decode()
-        return f"  tool {entry.name} {bytes(entry.arguments).decode()}  ->  {result}"
-    if isinstance(entry, Draw):
-        return f"  draw {entry.system}/{entry.name}  {entry.value}"
-    if isinstance(entry, Snapshot):
-        return f"  state {entry.sha256[:16]}"
-    return f"  id {entry.value}" if isinstance(entry, Made) else None
+    for line in listing(opened(journal), tick=tick):
+        click.echo(line)
 
 
 @command.command()
@@ -103,7 +97,7 @@ def _line(entry: Any) -> str | None:
 @click.option("--html", type=click.Path(dir_okay=False, writable=True), help="Write both as a page.")
 def diff(one: str, other: str, html: str | None) -> None:
     """The first tick in which two runs differ, with every decision that differs in it. Exit code 1 where there is one."""
-    left, right = read_journal(one), read_journal(other)
+    left, right = opened(one), opened(other)
     found = compare(left, right)
     for difference in found:
         click.echo(str(difference))
@@ -121,17 +115,26 @@ def diff(one: str, other: str, html: str | None) -> None:
 @click.option("--against", type=click.Path(dir_okay=False), help="Another journal; the first difference is marked.")
 def export(journal: str, html: str | None, json_: str | None, against: str | None) -> None:
     """The journal as a page for people, or as plain JSON without its chain."""
-    recorded = read_journal(journal)
+    recorded = opened(journal)
     if html is None and json_ is None:
         raise click.UsageError("say what to write: --html FILE, --json FILE, or both")
     if html is not None:
-        _write_page(recorded, journal, html, None if against is None else read_journal(against))
+        _write_page(recorded, journal, html, None if against is None else opened(against))
     if json_ is not None:
-        Path(json_).write_bytes(msgspec.json.encode([recorded.header, *recorded.entries]))
+        _write_json(recorded, json_)
         click.echo(f"the entries were written to {json_}", err=True)
 
 
-def _write_page(journal: Journal, name: str, html: str, against: Journal | None) -> None:
+def _write_json(journal: Source, path: str) -> None:
+    """One array, an entry a line, written as the journal is read."""
+    with Path(path).open("wb") as file:
+        file.write(b"[" + msgspec.json.encode(journal.header))
+        for entry in journal.entries:
+            file.write(b",\n" + msgspec.json.encode(entry))
+        file.write(b"]\n")
+
+
+def _write_page(journal: Source, name: str, html: str, against: Source | None) -> None:
     from backstay.replay.timeline import timeline
 
     Path(html).write_text(timeline(journal, name=Path(name).name, against=against), encoding="utf-8")
@@ -140,18 +143,33 @@ def _write_page(journal: Journal, name: str, html: str, against: Journal | None)
 
 @command.command(context_settings={"ignore_unknown_options": True})
 @JOURNAL
-@click.option("--mode", type=click.Choice(["strict", "patch"]), default="strict", show_default=True)
+@click.option("--mode", type=click.Choice(["strict", "patch", "hybrid"]), help="[default: strict; hybrid with --live]")
+@click.option(
+    "--live", multiple=True, metavar="TASK", help="Calls of this task go live (hybrid mode); may be repeated."
+)
 @click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED)
-def run(journal: str, mode: str, program: tuple[str, ...]) -> None:
+def run(journal: str, mode: str | None, live: tuple[str, ...], program: tuple[str, ...]) -> None:
     """Run PROGRAM, answered from the journal: backstay replay run run.jsonl -- python app.py"""
     from backstay.cli.record_run import started
-    from backstay.replay.current import REPLAY, REPLAY_MODE
+    from backstay.replay.current import REPLAY, REPLAY_LIVE, REPLAY_MODE
     from backstay.replay.process import REPORT
 
-    read_journal(journal)
+    mode = mode or ("hybrid" if live else "strict")
+    if (mode == "hybrid") != bool(live):
+        raise click.UsageError(
+            "hybrid mode and --live TASK go together: name the tasks that go live, in hybrid mode only"
+        )
+    for _ in opened(journal).entries:
+        """Refused before the program starts, if it is damaged."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        code = started(program, {REPLAY: str(Path(journal).resolve()), REPLAY_MODE: mode, REPORT: str(report)})
+        settings = {
+            REPLAY: str(Path(journal).resolve()),
+            REPLAY_MODE: mode,
+            REPLAY_LIVE: ",".join(live),
+            REPORT: str(report),
+        }
+        code = started(program, settings)
         fault = msgspec.json.decode(report.read_bytes())["fault"] if report.exists() else "no call was made"
     if fault is not None:
         click.echo(f"the replay failed: {fault}", err=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from backstay.cli.choice import OutputFile
+from backstay.cli.picture import picture_options, write_pictures
 from backstay.config import Loaded, load
 from backstay.config.entry import Arguments
 from backstay.errors import ConfigurationError
@@ -69,7 +70,7 @@ SPEED: Final = "speed"
 @click.option("--seed", type=int, default=0, show_default=True, help="One seed, one result.")
 @click.option("--json", "is_json", is_flag=True, help="Print the report as JSON; of a sweep, an object of reports.")
 @click.option("--html", type=OutputFile(), help="Write tables and charts as one page.")
-@click.option("--svg", type=OutputFile(), help="Write the first chart as a picture.")
+@picture_options
 def command(**options: Any) -> None:
     """What would happen, and what would it cost: traffic through your settings, against simulated providers.
 
@@ -77,7 +78,7 @@ def command(**options: Any) -> None:
     """
     import msgspec
 
-    from backstay.sim.view import to_page, to_picture
+    from backstay.sim.view import charts, to_page
 
     cases = {name: _run(name, given, options) for name, given in _cases(options["sweep"])}
     if options["is_json"]:
@@ -89,11 +90,10 @@ def command(**options: Any) -> None:
         for one in tables(cases):
             _show(one)
     note = f"{options['trace'] or options['law']}, seed {options['seed']}"
-    for option, text in (("html", to_page(cases, note=note)), ("svg", to_picture(cases))):
-        if options[option]:
-            if text:
-                Path(options[option]).write_text(text, encoding="utf-8")
-            click.echo(f"written: {options[option]}" if text else f"nothing to draw: no {options[option]}", err=True)
+    if options["html"]:
+        Path(options["html"]).write_text(to_page(cases, note=note), encoding="utf-8")
+        click.echo(f"the page was written to {options['html']}", err=True)
+    write_pictures(charts(cases), svg=options["svg"], png=options["png"])
 
 
 def _cases(sweeps: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:

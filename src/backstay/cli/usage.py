@@ -13,6 +13,7 @@ import click
 
 from backstay.chart import Section, page, table, to_text
 from backstay.cli.choice import OutputFile
+from backstay.cli.picture import picture_options, write_pictures
 from backstay.cli.table import print_table
 from backstay.config import load
 from backstay.ledger.report import KEYS, Line, charts, report_with_total, to_csv, to_json, to_parquet, zone_of
@@ -37,6 +38,7 @@ SPARE = ("avg s", "attempts", "p95 s", "failed")
 )
 @click.option("--chart", is_flag=True, help="Bars of cost and tokens below the table.")
 @click.option("--html", type=OutputFile(), help="Write table and charts as a page.")
+@picture_options
 @click.option("--parquet", type=OutputFile(), help="Write the lines as a Parquet file.")
 @click.option("--ledger", type=click.Path(dir_okay=False), help="The ledger's file; the configured one by default.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
@@ -56,6 +58,8 @@ def command(**options: Any) -> None:
     if options["html"]:
         Path(options["html"]).write_text(to_html(lines, total, by), encoding="utf-8")
         click.echo(f"the page was written to {options['html']}", err=True)
+    if options["svg"] or options["png"]:
+        write_pictures(charts(lines, by) if lines else (), svg=options["svg"], png=options["png"])
     if options["format_"] == "json":
         click.echo(to_json(lines))
     elif options["format_"] == "csv":

@@ -117,6 +117,10 @@ class Breaker(msgspec.Struct, frozen=True, kw_only=True):
         Seconds | None,
         Meta(description="Seconds to the first content from which a stream is slow.", extra={"absent": "none is slow"}),
     ] = None
+    slow_after_of: Annotated[
+        dict[str, Annotated[Seconds, Meta(description="The same for this `provider:model` alone.")]],
+        Meta(extra={"kind": "model"}),
+    ] = {}
     window_calls: Annotated[Count, Meta(description="The last results that the window holds.")] = 100
     window_time: Annotated[Seconds | None, Meta(description="Seconds after which a result leaves the window.")] = 60.0
     min_calls: Annotated[Count, Meta(description="Results from which a rate is judged.")] = 20

@@ -42,6 +42,7 @@ def _name(setting: Setting) -> str:
         .replace("groups.*", "groups.NAME")
         .replace("members.*", "members.TARGET")
         .replace("rules.*", "rules.CONDITION")
+        .replace("slow_after_of.*", "slow_after_of.TARGET")
     )
 
 

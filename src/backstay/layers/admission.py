@@ -30,7 +30,7 @@ from backstay.layers.lease import Place, Waiters, acquire
 from backstay.ledger.base import LedgerFailed
 from backstay.ports import World
 from backstay.service import Call, Observer, Outcome, Reply, Service
-from backstay.stores.limit import Claim, LimitStore, Standing, claim_of
+from backstay.stores.limit import RANK, Answer, Claim, Granted, LimitStore, Standing
 from backstay.types import Limit, Request, Response
 
 DEFAULT_TTL = 900.0
@@ -74,9 +74,13 @@ class Admission:
         if not claim.entries:
             return await inner(call)
         try:
-            await acquire(
-                self._store, claim, clock=self._world.clock, waiters=self._waiters, place=self._place(call, claim)
-            )
+            try:
+                answer = await self._store.reserve(claim)
+            except BaseException:
+                self._store.release(claim.lease_id)
+                raise
+            if not isinstance(answer, Granted):
+                await self._wait(call, claim, answer)
         except LLMError:
             if self._alerts is not None:
                 self._alerts.look()  # the refusal may be the one that a budget's stop tells of
@@ -94,7 +98,8 @@ class Admission:
         def observe(outcome: Outcome) -> None:
             if isinstance(outcome, Response):
                 self._settle(claim, _of_response(outcome))
-                self._tighten(outcome.provenance.limits)
+                if outcome.provenance.limits:
+                    self._tighten(outcome.provenance.limits)
             else:
                 self._settle(claim, _of_response(reply.partial()) if reply.is_whole else {})
                 self._heed(outcome)
@@ -109,22 +114,26 @@ class Admission:
             left = call.deadline - clock.monotonic()
             if left <= 0:
                 raise DeadlineExceeded(f"{self._plan.target}: the deadline passed before the attempt was admitted")
-            # ttl in whole minutes: stores keep leases of one length together
-            max_wait, ttl = min(max_wait, left), math.ceil((left + GRACE) / 60.0) * 60.0
-        return claim_of(
-            self._world.ids.new(), entries, priority=call.request.metadata.priority, max_wait=max_wait, ttl=ttl
-        )
+            if left < max_wait:
+                max_wait = left
+            ttl = math.ceil((left + GRACE) / 60.0) * 60.0  # in whole minutes: stores keep leases of one length together
+        priority = call.request.metadata.priority
+        if priority not in RANK:
+            raise ValueError(f"priority {priority!r} is none of {', '.join(RANK)}")
+        return Claim(lease_id=self._world.ids.new(), entries=entries, priority=priority, max_wait=max_wait, ttl=ttl)
 
-    def _place(self, call: Call, claim: Claim) -> Place:
-        about = call.request.metadata
-        return Place(
+    async def _wait(self, call: Call, claim: Claim, answer: Answer) -> None:
+        """Returns once the lease is granted that was not granted at once."""
+        about, clock = call.request.metadata, self._world.clock
+        place = Place(
             lease_id=claim.lease_id,
             call_id=call.request.id,
             target=self._plan.target,
             tenant=about.tenant,
             task=about.task,
-            since=self._world.clock.monotonic(),
+            since=clock.monotonic(),
         )
+        await acquire(self._store, claim, clock=clock, waiters=self._waiters, place=place, answer=answer)
 
     def _settle(self, claim: Claim, actual: dict[str, int] | None) -> None:
         """Settle with `actual`; None means that the lease was not used."""
@@ -165,15 +174,17 @@ class Admission:
 
 def _of_response(response: Response) -> dict[str, int]:
     """What an answer used, by dimension; what it does not say is left out, and so stays as reserved."""
-    usage, cost = response.usage, response.cost
-    found = {
-        "requests": 1,
-        "tokens": usage.total_tokens,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "nano_usd": None if cost is None else cost.nano_usd,
-    }
-    return {dimension: amount for dimension, amount in found.items() if amount is not None and amount >= 0}
+    given, written, cost = response.usage.input_tokens, response.usage.output_tokens, response.cost
+    used = {"requests": 1}
+    if given is not None and given >= 0:
+        used["input_tokens"] = given
+        if written is not None and written >= 0:
+            used["tokens"] = given + written
+    if written is not None and written >= 0:
+        used["output_tokens"] = written
+    if cost is not None and cost.nano_usd >= 0:
+        used["nano_usd"] = cost.nano_usd
+    return used
 
 
 def _of_failure(error: BaseException) -> dict[str, int] | None:

@@ -3,11 +3,14 @@
 The vector is an upper bound, so that what is granted together cannot exceed a limit: one request, the bound of the input tokens
 plus the longest output, and the dearest price of those. The settlement gives back what was not used. A bound above a token limit
 is cut to that limit where a likely count says that the request fits: else a bound that errs upward would refuse it for ever.
+
+Which rules a request falls under hangs on a few of its facts (tenant, task, user), so they are sorted and looked through once for
+each set of facts and kept as a `Form`. A call fills in its amounts and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import Final
 from urllib.parse import quote
@@ -24,6 +27,34 @@ DEFAULT_OUTPUT: Final = 4096
 """Output tokens to reserve where neither the request nor the model has a limit; what exceeds it becomes overdraft."""
 
 KEPT_SCOPES: Final = 10_000
+
+DIMENSIONS: Final[tuple[Dimension, ...]] = (
+    "requests",
+    "concurrency",
+    "tokens",
+    "input_tokens",
+    "output_tokens",
+    "nano_usd",
+)
+"""The order of the amounts with which a form is filled."""
+
+
+class Form:
+    """The rules that some request falls under, in the order of a claim's entries: by key, no key twice.
+
+    `slots` are the rules, each with the place of its dimension in DIMENSIONS.
+    """
+
+    __slots__ = ("has_money", "least_tokens", "rules", "slots")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules = tuple(sorted({rule.key: rule for rule in rules}.values(), key=lambda rule: rule.key))
+        self.slots = [(rule, DIMENSIONS.index(rule.dimension)) for rule in self.rules]
+        self.has_money = any(rule.dimension == "nano_usd" for rule in self.rules)
+        self.least_tokens = min(
+            (rule.capacity for rule in self.rules if rule.dimension == "tokens" and rule.algorithm != "open"),
+            default=LARGEST,
+        )
 
 
 class Plan:
@@ -47,6 +78,9 @@ class Plan:
         self._scope = scope = f"target={quote(target, safe=':.@-_')}"
         self._always = (*_limits_of(limits, limits, scope), *_money_of(self._budget, self._budget, "client"))
         self._kept: dict[tuple[int, str], tuple[Rule, ...]] = {}
+        facts = ("tenant", "task", "user")
+        self._named = [fact for fact in facts if any(getattr(quota, fact) is not None for quota in quotas)]
+        self._forms: dict[tuple[str | None, ...], Form] = {}
         self.gates = {rule.dimension: rule for rule in self._always if rule.algorithm in ("strict", "bucket")}
         if "requests" not in self.gates:
             self.gates["requests"] = self.gate("requests")
@@ -62,16 +96,24 @@ class Plan:
         if rule is None:
             rule = self.gates[dimension] = self.gate(dimension)
             self._always = (*self._always, rule)
+            self._forms.clear()
         return rule
 
     def rules(self, request: Request) -> tuple[Rule, ...]:
-        """Every rule that `request` falls under."""
-        if not self._quotas:
-            return self._always
+        """Every rule that `request` falls under, by key."""
+        return self._form(request).rules
+
+    def _form(self, request: Request) -> Form:
         about = request.metadata
-        facts = {"tenant": about.tenant, "task": about.task, "user": about.user, "model": self.target}
-        found = {rule.key: rule for number, quota in enumerate(self._quotas) for rule in self._of(number, quota, facts)}
-        return (*self._always, *found.values())
+        named = tuple([getattr(about, fact) for fact in self._named]) if self._named else ()
+        form = self._forms.get(named)
+        if form is None:
+            if len(self._forms) >= KEPT_SCOPES:
+                self._forms.clear()
+            facts = {"tenant": about.tenant, "task": about.task, "user": about.user, "model": self.target}
+            special = [rule for number, quota in enumerate(self._quotas) for rule in self._of(number, quota, facts)]
+            form = self._forms[named] = Form((*self._always, *special))
+        return form
 
     def _of(self, number: int, quota: Quota, facts: dict[str, str | None]) -> tuple[Rule, ...]:
         scope = quota.scope(facts)
@@ -85,28 +127,26 @@ class Plan:
             self._kept[number, scope] = found
         return found
 
-    def entries(self, request: Request, estimator: Estimator, second: int) -> list[Entry]:
-        """What `request` asks for at most, of every rule. Raises ConfigurationError where a budget counts what has no price."""
-        rules = self.rules(request)
-        estimate = estimator(request, second)
-        output = DEFAULT_OUTPUT if estimate.output_tokens is None else estimate.output_tokens
-        amounts: dict[str, int] = {
-            "requests": 1,
-            "concurrency": 1,
-            "tokens": self._fitted(rules, estimate.input_tokens + output, request, output),
-            "input_tokens": estimate.input_tokens,
-            "output_tokens": output,
-        }
-        if any(rule.dimension == "nano_usd" for rule in rules):
-            amounts["nano_usd"] = self._price(estimate)
-        return [Entry(rule, min(amounts[rule.dimension], LARGEST)) for rule in rules]
+    def entries(self, request: Request, estimator: Estimator, second: int) -> tuple[Entry, ...]:
+        """What `request` asks for at most, of every rule, by the rule's key.
 
-    def _fitted(self, rules: tuple[Rule, ...], bound: int, request: Request, output: int) -> int:
-        """The bound of the tokens, cut to the least limit where the request most likely fits into that."""
-        least = min(
-            (rule.capacity for rule in rules if rule.dimension == "tokens" and rule.algorithm != "open"), default=bound
-        )
-        return least if bound > least >= likely_input(request) + output else bound
+        Raises ConfigurationError where a budget counts what has no price, ValueError for a negative number of tokens.
+        """
+        form = self._form(request)
+        estimate = estimator(request, second)
+        given, output = estimate.input_tokens, estimate.output_tokens
+        if output is None:
+            output = DEFAULT_OUTPUT
+        if given < 0 or output < 0:
+            raise ValueError(f"{self.target}: {given} input and {output} output tokens are asked for: write 0 or more")
+        tokens = bound = given + output
+        if bound > form.least_tokens >= likely_input(request) + output:
+            tokens = form.least_tokens
+        money = self._price(estimate) if form.has_money else 0
+        if bound > LARGEST or money > LARGEST:
+            given, output, tokens, money = (min(amount, LARGEST) for amount in (given, output, tokens, money))
+        amounts = (1, 1, tokens, given, output, money)
+        return tuple([Entry(rule, amounts[place]) for rule, place in form.slots])
 
     def _price(self, estimate: Estimate) -> int:
         if self._is_free:

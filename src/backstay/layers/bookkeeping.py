@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any, NamedTuple
 
 import msgspec
 
@@ -26,21 +25,45 @@ from backstay.ledger.row import Ending, Reservation, Settlement
 from backstay.ports import World
 from backstay.service import DROPPED, Call, Outcome, Reply, Service
 from backstay.target import parse_model
-from backstay.types import Cost, Response
+from backstay.types import Cost, Response, Usage
 from backstay.usage import Meter
 
 log = logging.getLogger("backstay")
+
 
 COUNTS = tuple(name for name in Settlement.__struct_fields__ if name.endswith("_tokens"))
 """The counts of tokens that a row keeps."""
 
 
-class _Trip(NamedTuple):
-    """What is known of an attempt when it begins."""
+class _Trip:
+    """An attempt on its way, and what its reply must do for the ledger."""
 
-    call: Call
-    started_ns: int
-    estimate: Cost | None
+    __slots__ = ("_book", "_posted", "call", "estimate", "id", "reply", "started_ns")
+
+    def __init__(self, book: Bookkeeping, call: Call, started_ns: int, estimate: Cost | None) -> None:
+        self._book = book
+        self.call = call
+        self.id = call.attempt_id
+        self.started_ns = started_ns
+        self.estimate = estimate
+        self._posted: Ticket | None = None
+
+    def attach(self, reply: Reply) -> None:
+        """Price the answer of `reply`, settle its end, and hand it out when that is durable."""
+        self.reply = reply
+        reply.amend(self.priced)
+        reply.observe(self._settle)
+        reply.hold(self._durable)
+
+    def priced(self, response: Response) -> Response:
+        return self._book.priced(response, self)
+
+    def _settle(self, outcome: Outcome) -> None:
+        self._posted = self._book.settled(outcome, self)
+
+    async def _durable(self) -> None:
+        if self._posted is not None:
+            await self._posted
 
 
 class Bookkeeping:
@@ -48,58 +71,53 @@ class Bookkeeping:
 
     def __init__(self, meter: Meter, *, world: World, target: str, estimator: Estimator | None = None) -> None:
         self._meter = meter
-        self._world = world
+        self._clock = world.clock
         self._target = target
         self._provider, self._model = parse_model(target)
         self._estimator = estimator or Estimator(meter.catalog.find(self._provider, self._model))
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
-        trip = self._begin(call)
-        await self._written(self._meter.ledger.reserve(self._reservation(trip)), trip)
+        now = self._clock.wall_ns()
+        trip = _Trip(self, call, now, self._estimator(call.request, now // 10**9).cost)
+        reserved = self._meter.ledger.reserve(self._reservation(trip))
+        try:
+            await reserved
+        except BaseException as error:
+            self._not_begun(trip, error)
+            raise
         try:
             reply = await inner(call)
         except BaseException as error:
             self._meter.count_failure()
             await _noted(self._fail(trip, error), error)
             raise
-        reply.amend(lambda response: self._priced(response, trip))
-        self._settle_at_end(reply, trip)
+        trip.attach(reply)
         return reply
 
-    def _begin(self, call: Call) -> _Trip:
-        started_ns = self._world.clock.wall_ns()
-        return _Trip(call, started_ns, self._estimator(call.request, started_ns // 10**9).cost)
-
-    async def _written(self, reserved: Ticket, trip: _Trip) -> None:
-        """Wait until the reservation is durable. Whoever stops waiting gives it back: nothing was sent."""
-        try:
-            await reserved
-        except LedgerFailed:
-            self._meter.count_failure()
-            raise
-        except BaseException as error:
-            self._meter.count_failure()
-            self._meter.ledger.void(trip.call.attempt_id, self._world.clock.wall_ns(), describe(error))
-            raise
+    def _not_begun(self, trip: _Trip, error: BaseException) -> None:
+        """The reservation is not durable. Whoever stops waiting for it gives it back: nothing was sent."""
+        self._meter.count_failure()
+        if not isinstance(error, LedgerFailed):
+            self._meter.ledger.void(trip.id, self._clock.wall_ns(), describe(error))
 
     def _reservation(self, trip: _Trip) -> Reservation:
         request, estimate = trip.call.request, trip.estimate
         about = request.metadata
         return Reservation(
-            attempt_id=trip.call.attempt_id,
-            call_id=request.id,
-            number=trip.call.attempt,
-            started_ns=trip.started_ns,
-            provider=self._provider,
-            model=self._model,
-            tenant=about.tenant,
-            task=about.task,
-            correlation_id=about.correlation_id,
-            cost_nano_usd=None if estimate is None else estimate.nano_usd,
-            price_id="" if estimate is None else estimate.price_id,
+            trip.id,
+            request.id,
+            trip.call.attempt,
+            trip.started_ns,
+            self._provider,
+            self._model,
+            about.tenant,
+            about.task,
+            about.correlation_id,
+            None if estimate is None else estimate.nano_usd,
+            "" if estimate is None else estimate.price_id,
         )
 
-    def _priced(self, response: Response, trip: _Trip) -> Response:
+    def priced(self, response: Response, trip: _Trip) -> Response:
         """`response` with its cost at the rates of the attempt's start; without one where it is unknown."""
         if response.cost is not None:
             return response
@@ -110,67 +128,73 @@ class Bookkeeping:
             return response
         return response if cost is None else msgspec.structs.replace(response, cost=cost)
 
-    def _settle_at_end(self, reply: Reply, trip: _Trip) -> None:
-        tickets: list[Ticket] = []
+    def settled(self, outcome: Outcome, trip: _Trip) -> Ticket:
+        """The ticket of the settlement that `outcome` asks for."""
+        if isinstance(outcome, Response):
+            self._meter.count(outcome)
+            settlement = self._settlement(trip, "complete", outcome, outcome.cost or trip.estimate)
+        else:
+            self._meter.count_failure()
+            settlement = self._unfinished(trip, outcome)
+        return self._meter.ledger.post(settlement)
 
-        def observe(outcome: Outcome) -> None:
-            if isinstance(outcome, Response):
-                self._meter.count(outcome)
-                settlement = self._settlement(trip.call, "complete", outcome, outcome.cost or trip.estimate)
-            else:
-                self._meter.count_failure()
-                settlement = self._unfinished(trip, outcome, reply)
-            tickets.append(self._meter.ledger.post(settlement))
-
-        async def durable() -> None:
-            for ticket in tickets:
-                await ticket
-
-        reply.observe(observe)
-        reply.hold(durable)
-
-    def _unfinished(self, trip: _Trip, outcome: Outcome, reply: Reply) -> Settlement:
+    def _unfinished(self, trip: _Trip, outcome: Outcome) -> Settlement:
         """The settlement of a reply that was left or broke: at the estimate, unless the whole answer was there."""
-        partial = reply.partial()
-        if reply.is_whole:
-            partial = self._priced(partial, trip)
+        partial = trip.reply.partial()
+        if trip.reply.is_whole:
+            partial = self.priced(partial, trip)
         ending: Ending = "dropped" if outcome is DROPPED else "failed"
         error = outcome if isinstance(outcome, BaseException) else None
-        return self._settlement(trip.call, ending, partial, partial.cost or trip.estimate, error)
+        return self._settlement(trip, ending, partial, partial.cost or trip.estimate, error)
 
     def _fail(self, trip: _Trip, error: BaseException) -> Ticket:
-        call = trip.call
         if is_unbilled(error):
-            return self._meter.ledger.void(call.attempt_id, self._world.clock.wall_ns(), describe(error))
+            return self._meter.ledger.void(trip.id, self._clock.wall_ns(), describe(error))
         ending: Ending = "dropped" if isinstance(error, asyncio.CancelledError) else "failed"
-        return self._meter.ledger.post(self._settlement(call, ending, Response(), trip.estimate, error))
+        return self._meter.ledger.post(self._settlement(trip, ending, Response(), trip.estimate, error))
 
     def _settlement(
-        self, call: Call, ending: Ending, response: Response, cost: Cost | None, error: BaseException | None = None
+        self, trip: _Trip, ending: Ending, response: Response, cost: Cost | None, error: BaseException | None = None
     ) -> Settlement:
-        about = response.provenance
-        facts: dict[str, Any] = {
-            "attempt_id": call.attempt_id,
-            "settled_ns": self._world.clock.wall_ns(),
-            "outcome": ending,
-            "error": None if error is None else describe(error),
-            "finish_reason": response.finish_reason,
-            "answered_by": response.model,
-            "request_id": response.request_id or getattr(error, "request_id", None),
-            "cost_nano_usd": None if cost is None else cost.nano_usd,
-            "is_estimate": cost is not None and cost.is_estimate,
-            "price_id": "" if cost is None else cost.price_id,
-            "is_cached": about.cached,
-            "is_degraded": about.degraded,
-            "is_recovered": about.recovered,
-        }
-        figures: dict[str, Any] = {name: getattr(response.usage, name) for name in COUNTS}
-        figures |= {"latency": response.latency, "time_to_first_token": response.time_to_first_token}
+        now = self._clock.wall_ns()
         try:
-            return Settlement(**facts, **figures)
+            return _row(trip.id, now, ending, response, cost, error)
         except ValueError as wrong:  # figures of the provider's that cannot be: the row does without them
             log.warning("%s: %s", self._target, wrong)
-            return Settlement(**facts)
+            bare = msgspec.structs.replace(response, usage=Usage(), latency=None, time_to_first_token=None)
+            return _row(trip.id, now, ending, bare, cost, error)
+
+
+def _row(
+    id: str, now: int, ending: Ending, response: Response, cost: Cost | None, error: BaseException | None
+) -> Settlement:
+    """The settlement with the fields of `Settlement` in their order."""
+    usage, about = response.usage, response.provenance
+    return Settlement(
+        id,
+        now,
+        ending,
+        None if error is None else describe(error),
+        response.finish_reason,
+        response.model,
+        response.request_id or getattr(error, "request_id", None),
+        usage.input_tokens,
+        usage.output_tokens,
+        usage.cache_read_tokens,
+        usage.cache_write_tokens,
+        usage.cache_write_1h_tokens,
+        usage.reasoning_tokens,
+        usage.input_audio_tokens,
+        usage.output_audio_tokens,
+        None if cost is None else cost.nano_usd,
+        cost is not None and cost.is_estimate,
+        "" if cost is None else cost.price_id,
+        response.latency,
+        response.time_to_first_token,
+        about.cached,
+        about.degraded,
+        about.recovered,
+    )
 
 
 def is_unbilled(error: BaseException) -> bool:

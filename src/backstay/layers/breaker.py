@@ -20,11 +20,13 @@ from typing import TypeAlias
 
 import msgspec
 
-from backstay.errors import CircuitOpen
+from backstay.errors import CircuitOpen, ConfigurationError
 from backstay.layers.breaker_policy import BreakerPolicy
 from backstay.layers.circuit import Circuit, Permit, State
+from backstay.layers.spread import GROUP
 from backstay.ports import World
 from backstay.service import Call, Outcome, Reply, Service
+from backstay.target import parse_model
 from backstay.types import Response
 
 log = logging.getLogger("backstay")
@@ -176,7 +178,7 @@ class Breaker:
 class Breakers:
     """The breakers of a client, one for each target, made when first asked for and shared by all stacks of that target.
 
-    `slow_after` sets the threshold of single targets, by their "provider:model".
+    `slow_after` sets the threshold of single targets, by their "provider:model". Raises ConfigurationError with its faults.
     """
 
     def __init__(
@@ -189,7 +191,7 @@ class Breakers:
     ) -> None:
         self._policy = policy
         self._world = world
-        self._slow_after = dict(slow_after or {})
+        self._own = _own_policies(policy, slow_after or {})
         self._listener = listener
         self._breakers: dict[str, Breaker] = {}
 
@@ -197,9 +199,7 @@ class Breakers:
         """The breaker of "provider:model"."""
         found = self._breakers.get(target)
         if found is None:
-            policy = self._policy
-            if target in self._slow_after:
-                policy = msgspec.structs.replace(policy, slow_after=self._slow_after[target])
+            policy = self._own.get(target, self._policy)
             found = self._breakers[target] = Breaker(policy, world=self._world, target=target, listener=self._listener)
         return found
 
@@ -211,3 +211,20 @@ class Breakers:
     def status(self) -> tuple[CircuitStatus, ...]:
         """Every circuit as it stands, by target."""
         return tuple(self._breakers[target].status() for target in sorted(self._breakers))
+
+
+def _own_policies(policy: BreakerPolicy, slow_after: Mapping[str, float]) -> dict[str, BreakerPolicy]:
+    """The policies of the targets that have a threshold of their own."""
+    faults: list[str] = []
+    for target, seconds in slow_after.items():
+        place = f"breaker.slow_after_of.{target}"
+        if not seconds > 0:
+            faults.append(f"{place} = {seconds}: must be more than 0 seconds")
+        try:
+            if parse_model(target)[0] == GROUP:
+                faults.append(f"{place}: is a group, and circuits are of targets; name its members")
+        except ConfigurationError as error:
+            faults.append(f"{place}: {error}")
+    if faults:
+        raise ConfigurationError(*faults)
+    return {target: msgspec.structs.replace(policy, slow_after=seconds) for target, seconds in slow_after.items()}

@@ -36,6 +36,10 @@ from backstay.types import AnyPart, Cost, Reasoning, Refusal, Request, Response,
 GOOD_ENDS: Final = ("stop", "stop_sequence", "tool_call")
 """The reasons for which an answer ends that is whole."""
 
+KEPT: Final = 256
+"""The latest entries of which it is remembered that they were stored, so that the callers of one flight store it once. What is
+forgotten too soon is stored twice."""
+
 
 class CachePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What is cached and for how long. Times in seconds.
@@ -104,6 +108,7 @@ class Cache:
         self._policy = policy or CachePolicy()
         self._key = key or (lambda request: request_key(request, version=version))
         self._listener = listener
+        self._kept: dict[tuple[str | None, str], int] = {}
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
         if call.is_fresh or not self._policy.is_cached(call.request):
@@ -119,9 +124,17 @@ class Cache:
         entry = await self._guarded.find(key, tenant=tenant)
         answer = None if entry is None else await self._read(entry)
         if entry is not None and answer is not None and entry.is_fresh(self._guarded.now_ns()):
-            return self._served(call, entry, answer, latency=self._clock.monotonic() - started)
+            return self._served(call, entry, answer, started)
         self._tally.misses += 1
-        return await self._asked(call, inner, key, None if entry is None or answer is None else (entry, answer))
+        stores = self._tally.stores
+        try:
+            reply = await inner(call)
+        except LLMError as error:
+            if entry is None or answer is None or not is_outage(error):
+                raise
+            return self._served(call, entry, answer, started, error)
+        when_complete(reply, self._keep, key, tenant, stores)
+        return reply
 
     async def stats(self) -> CacheStats:
         """Hits, misses, hit rate, stores, evictions, bytes, errors, money saved."""
@@ -135,11 +148,11 @@ class Cache:
             return None
 
     def _served(
-        self, call: Call, entry: Entry, answer: Response, *, latency: float, error: LLMError | None = None
+        self, call: Call, entry: Entry, answer: Response, started: float, error: LLMError | None = None
     ) -> Reply:
         """The hit. With `error`, a stale one that stands in for a failed call."""
         age = (self._guarded.now_ns() - entry.created_ns) / 1e9
-        response = as_cached(answer, latency)
+        response = as_cached(answer, self._clock.monotonic() - started)
         if error is None:
             self._tally.hits += 1
         else:
@@ -158,20 +171,11 @@ class Cache:
         if self._listener is not None:
             self._listener(hit)
 
-    async def _asked(self, call: Call, inner: Service, key: str, stale: tuple[Entry, Response] | None) -> Reply:
-        asked_ns = self._guarded.now_ns()
-        started = self._clock.monotonic()
-        try:
-            reply = await inner(call)
-        except LLMError as error:
-            if stale is None or not is_outage(error):
-                raise
-            return self._served(call, *stale, latency=self._clock.monotonic() - started, error=error)
-        tenant = call.request.metadata.tenant
-        when_complete(reply, lambda response: self._keep(response, key, tenant, asked_ns))
-        return reply
-
-    async def _keep(self, response: Response, key: str, tenant: str | None, asked_ns: int) -> None:
+    async def _keep(self, response: Response, key: str, tenant: str | None, stores: int) -> None:
+        """Store it, unless another caller of the same flight has done so since this one asked, at the count `stores`."""
+        place = (tenant, key)
+        if self._kept.get(place, 0) > stores:
+            return
         try:
             payload = encode_answer(as_asked(response)) if is_storable(response) else None
         except ValueError:
@@ -179,32 +183,43 @@ class Cache:
         if payload is None:
             self._tally.refused += 1
             return
-        newer = await self._guarded.find(key, tenant=tenant)
-        if newer is None or newer.created_ns < asked_ns:  # else another caller of the same flight has stored it
-            policy = self._policy
-            await self._guarded.keep(key, payload, tenant=tenant, ttl=policy.ttl, stale_ttl=policy.stale_if_error)
+        policy = self._policy
+        if await self._guarded.keep(key, payload, tenant=tenant, ttl=policy.ttl, stale_ttl=policy.stale_if_error):
+            self._kept[place] = self._tally.stores
+            if len(self._kept) > KEPT:
+                del self._kept[next(iter(self._kept))]
 
 
-def when_complete(reply: Reply, keep: Callable[[Response], Awaitable[None]]) -> None:
-    """Await `keep` with the answer as it is at this layer, once it is known to be complete and before it is acknowledged."""
-    seen: list[Response] = []
-    good: list[Response] = []
+def when_complete(reply: Reply, keep: Callable[..., Awaitable[None]], *facts: object) -> None:
+    """Await `keep(response, *facts)` with the answer as it is at this layer, once it is known to be complete and before it is
+    acknowledged."""
+    end = _End(keep, facts)
+    reply.amend(end.capture)
+    reply.observe(end.observe)
+    reply.hold(end.kept)
 
-    def capture(response: Response) -> Response:
-        seen.append(response)
+
+class _End:
+    """What `when_complete` knows of a reply's end: the answer, and whether it is the outcome."""
+
+    __slots__ = ("answer", "facts", "is_complete", "keep")
+
+    def __init__(self, keep: Callable[..., Awaitable[None]], facts: tuple[object, ...]) -> None:
+        self.keep = keep
+        self.facts = facts
+        self.answer: Response | None = None
+        self.is_complete = False
+
+    def capture(self, response: Response) -> Response:
+        self.answer = response
         return response
 
-    def observe(outcome: Outcome) -> None:
-        if isinstance(outcome, Response):
-            good.extend(seen)
+    def observe(self, outcome: Outcome) -> None:
+        self.is_complete = isinstance(outcome, Response)
 
-    async def kept() -> None:
-        for response in good:
-            await keep(response)
-
-    reply.amend(capture)
-    reply.observe(observe)
-    reply.hold(kept)
+    async def kept(self) -> None:
+        if self.answer is not None and self.is_complete:
+            await self.keep(self.answer, *self.facts)
 
 
 def as_asked(response: Response) -> Response:
@@ -242,7 +257,12 @@ def is_storable(response: Response) -> bool:
         return bool(response.vectors)
     if response.finish_reason not in GOOD_ENDS:
         return False
-    return any(map(_has_content, response.parts)) and not any(map(_is_bad, response.parts))
+    has_content = False
+    for part in response.parts:
+        if _is_bad(part):
+            return False
+        has_content = has_content or _has_content(part)
+    return has_content
 
 
 def _has_content(part: AnyPart) -> bool:

@@ -49,8 +49,8 @@ class Window:
         ring.append((now, result))
         if result != "success":
             self._count(result, 1)
-        if len(ring) > self._size:
-            self._count(ring.popleft()[1], -1)
+        if len(ring) > self._size and (oldest := ring.popleft()[1]) != "success":
+            self._count(oldest, -1)
         if self._age is not None and ring[0][0] < now - self._age:
             self.expire(now)
 

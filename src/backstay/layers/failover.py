@@ -18,7 +18,8 @@ they are.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import msgspec
@@ -38,6 +39,7 @@ from backstay.layers.failover_rule import (
 )
 from backstay.layers.failover_trip import Trip
 from backstay.layers.health import Health
+from backstay.layers.spread import PREFIX
 from backstay.ports import World
 from backstay.service import Call, Outcome, Reply, Service, failed_attempt
 from backstay.types import Attempt, Request, Response
@@ -92,7 +94,7 @@ class Failover:
         self._facts: Facts = facts or Unknown()
         self._health = health
         self._members = members
-        self._chains: dict[str, tuple[Link, ...]] = {}
+        self._chains: dict[str, tuple[tuple[Link, ...], bool]] = {}
         self._is_budget_low = is_budget_low
         self._share = share
 
@@ -103,14 +105,14 @@ class Failover:
         is_for_model = not chain[0].is_degraded
         plan = self._plan(trip, chain) if is_for_model and len(chain) > 1 else chain
         for index, link in enumerate(plan):
-            if reason := self._reason_to_skip(link, trip):
+            if (trip.bans or link.model != call.request.model) and (reason := self._reason_to_skip(link, trip)):
                 trip.skip(link, reason)
                 continue
-            if self._is_late(trip):
+            if trip.errors and self._is_late(trip):
                 break
             started = self._world.clock.monotonic()
             try:
-                reply = await self._ask(trip, link, plan[index + 1 :], inner)
+                reply = await self._ask(trip, link, plan[index + 1 :], inner, started)
             except Exception as error:
                 condition = condition_of(error)
                 if condition is None:
@@ -130,14 +132,16 @@ class Failover:
 
     def _chain(self, request: Request) -> Sequence[Link]:
         """The target that was asked for, then the others of the chain, groups replaced by their members."""
-        links = self._chains.get(request.model)
-        if links is None:
+        known = self._chains.get(request.model)
+        if known is None:
             if len(self._chains) >= REMEMBERED:
                 self._chains.clear()
             head = next((link for link in self._links if link.model == request.model), None) or Link.of(request.model)
             links = (head, *(link for link in self._links if link.model != request.model))
-            self._chains[request.model] = links
-        return links if self._members is None else self._expanded(links, request, self._members)
+            has_group = any(link.model.startswith(PREFIX) for link in links)
+            known = self._chains[request.model] = links, has_group
+        links, has_group = known
+        return self._expanded(links, request, self._members) if has_group and self._members is not None else links
 
     @staticmethod
     def _expanded(links: Sequence[Link], request: Request, members: Members) -> list[Link]:
@@ -162,10 +166,15 @@ class Failover:
         first = links[0]
         links, passed = self._health.arrange(links)
         for link in passed:
-            trip.skip(link, "it is unhealthy, and the client is in degraded mode")
+            trip.skip(link, f"it is unhealthy{self._why(link)}, and the client is in degraded mode")
         if links[0] is not first and first not in passed:
-            trip.note(f"failover: {first.model} is unhealthy, so it comes after the healthy targets")
+            trip.note(f"failover: {first.model} is unhealthy{self._why(first)}, so it comes after the healthy targets")
         return links
+
+    def _why(self, link: Link) -> str:
+        """What the target failed with last, by its class alone: a key that was refused must not be hidden by the mode."""
+        error = "" if self._health is None else self._health.last_error(link.model)
+        return f" (it failed with {error})" if error else ""
 
     def _reason_to_skip(self, link: Link, trip: Trip) -> str:
         request = trip.call.request
@@ -178,13 +187,14 @@ class Failover:
 
     def _is_late(self, trip: Trip) -> bool:
         deadline = trip.call.deadline
-        if not trip.errors or deadline is None or self._world.clock.monotonic() < deadline:
+        if deadline is None or self._world.clock.monotonic() < deadline:
             return False
         trip.end = "the deadline passed before the next target could be asked"
         return True
 
-    async def _ask(self, trip: Trip, link: Link, later: Sequence[Link], inner: Service) -> Reply:
-        call, now = trip.call, self._world.clock.monotonic()
+    def _ask(self, trip: Trip, link: Link, later: Sequence[Link], inner: Service, now: float) -> Awaitable[Reply]:
+        """The call of `link`, which may take its share of the time and no more."""
+        call = trip.call
         limit = limit_of(now, call.deadline, later, self._share)
         if call.request.model != link.model or call.attempt != trip.number or limit != call.deadline:
             call = msgspec.structs.replace(
@@ -195,16 +205,9 @@ class Failover:
                 deadline=call.deadline if call.stream else limit,
             )
         if limit is None or limit == trip.call.deadline or trip.call.deadline is None:
-            return await inner(call)
+            return inner(call)
         grace = min(GRACE, (trip.call.deadline - limit) / 2)
-        try:
-            async with asyncio.timeout_at(limit + grace) as scope:
-                return await inner(call)
-        except TimeoutError as error:
-            if not scope.expired():
-                raise
-            text = f"no answer within {limit - now:.1f} s, its share of the time"
-            raise TimedOut(text, phase="total", sent=True) from error
+        return _within(limit + grace, inner(call), f"no answer within {limit - now:.1f} s, its share of the time")
 
     def _is_final(self, trip: Trip, link: Link, error: Exception, condition: Condition, elapsed: float) -> bool:
         """Take in what happened; True where no further target is to be asked."""
@@ -215,7 +218,7 @@ class Failover:
         if action == "stop":
             trip.end = f"stopped there, by the rule for {condition}"
         elif action != "next":
-            trip.bans.append((action, link))
+            trip.bans += ((action, link),)
         trip.is_stopped = action == "stop"
         return trip.is_stopped
 
@@ -229,21 +232,31 @@ class Failover:
         return (failed_attempt(call, target=link.model, started_at=began, duration=elapsed, error=error),)
 
     def _attach(self, reply: Reply, link: Link, trip: Trip, *, is_for_model: bool, started: float) -> None:
-        trip.errors.clear()  # their tracebacks hold this call's frame, which holds the trip
+        trip.errors = ()  # their tracebacks hold this call's frame, which holds the trip
         if trip.notes or link.is_degraded:
             reply.amend(lambda response: trip.label(response, link))
         if self._health is None or not is_for_model:
             return
-        health = self._health
+        reply.observe(partial(self._examine, self._health, link, started))
 
-        def observe(outcome: Outcome) -> None:
-            if isinstance(outcome, Response):
-                if not link.is_degraded:
-                    health.succeed(link.model)
-                health.ended(has_model_answer=not outcome.provenance.degraded)
-            elif isinstance(outcome, BaseException) and not link.is_degraded:
-                elapsed = self._world.clock.monotonic() - started
-                if health.fail(link.model, outcome, elapsed):
-                    health.ended(has_model_answer=False)
+    def _examine(self, health: Health, link: Link, started: float, outcome: Outcome) -> None:
+        """What the end of a reply says of its target and of the client."""
+        if isinstance(outcome, Response):
+            if not link.is_degraded:
+                health.succeed(link.model)
+            health.ended(has_model_answer=not outcome.provenance.degraded)
+        elif isinstance(outcome, BaseException) and not link.is_degraded:
+            elapsed = self._world.clock.monotonic() - started
+            if health.fail(link.model, outcome, elapsed):
+                health.ended(has_model_answer=False)
 
-        reply.observe(observe)
+
+async def _within(limit: float, asking: Awaitable[Reply], text: str) -> Reply:
+    """What `asking` gives; TimedOut with `text` where it takes beyond `limit`."""
+    try:
+        async with asyncio.timeout_at(limit) as scope:
+            return await asking
+    except TimeoutError as error:
+        if not scope.expired():
+            raise
+        raise TimedOut(text, phase="total", sent=True) from error

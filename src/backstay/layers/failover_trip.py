@@ -17,32 +17,34 @@ LONGEST_NOTE = 300
 class Trip:
     """What is known of a call so far. `number` is the next attempt's, `bans` narrow the targets that are left."""
 
+    __slots__ = ("attempts", "bans", "call", "end", "errors", "is_stopped", "notes", "number", "passed", "tried")
+
     def __init__(self, call: Call) -> None:
         self.call = call
         self.number = call.attempt
-        self.attempts: list[Attempt] = []
-        self.errors: list[Exception] = []
-        self.tried: list[str] = []
-        self.passed: list[str] = []
-        self.notes: list[str] = []
-        self.bans: list[tuple[Action, Link]] = []
+        self.attempts: tuple[Attempt, ...] = ()
+        self.errors: tuple[Exception, ...] = ()
+        self.tried: tuple[str, ...] = ()
+        self.passed: tuple[str, ...] = ()
+        self.notes: tuple[str, ...] = ()
+        self.bans: tuple[tuple[Action, Link], ...] = ()
         self.end = ""
         self.is_stopped = False
 
     def note(self, text: str) -> None:
         """Keep a sentence for whoever reads the answer."""
-        self.notes.append(text if len(text) <= LONGEST_NOTE else f"{text[:LONGEST_NOTE]}...")
+        self.notes += (text if len(text) <= LONGEST_NOTE else f"{text[:LONGEST_NOTE]}...",)
 
     def skip(self, link: Link, reason: str) -> None:
         """`link` is not asked."""
-        self.passed.append(f"{link.model}: {reason}")
+        self.passed += (f"{link.model}: {reason}",)
         self.note(f"failover: {link.model} was not asked: {reason}")
 
     def fail(self, link: Link, error: Exception, attempts: Sequence[Attempt]) -> None:
         """`link` was asked in vain."""
-        self.errors.append(error)
-        self.tried.append(f"{link.model}: {type(error).__name__}: {error}")
-        self.attempts += attempts
+        self.errors += (error,)
+        self.tried += (f"{link.model}: {type(error).__name__}: {error}",)
+        self.attempts += tuple(attempts)
         self.number = max((attempt.number for attempt in attempts), default=self.number - 1) + 1
         self.note(f"failover: {link.model} failed: {type(error).__name__}: {error}")
 
@@ -55,13 +57,13 @@ class Trip:
             return InvalidRequest(*self.passed)
         error = self.errors[0] if len(self.errors) == 1 else self._all_failed()
         if isinstance(error, LLMError):
-            error.attempts = tuple(self.attempts)
+            error.attempts = self.attempts
             error.call_id = error.call_id or self.call.request.id
         for passed in self.passed:
             error.add_note(f"failover: not asked: {passed}")
         if self.end:
             error.add_note(f"failover: {self.end}")
-        self.errors.clear()
+        self.errors = ()
         return error
 
     def _all_failed(self) -> AllTargetsFailed:

@@ -154,6 +154,11 @@ class Health:
         patient = self._patients.get(target)
         return patient is None or patient.is_healthy
 
+    def last_error(self, target: str) -> str:
+        """The class of the target's last failure that counted; empty where there was none."""
+        patient = self._patients.get(target)
+        return "" if patient is None else patient.last_error
+
     def succeed(self, target: str) -> None:
         """The target gave a whole answer."""
         patient = self._patients.get(target)

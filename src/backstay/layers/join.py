@@ -2,7 +2,8 @@
 
 The request upstream belongs to a task of its own, the flight, and not to the call that began it. So a caller that is cancelled
 or leaves harms nobody else: the others go on, and only when the last one has left is the flight cancelled, which the layers
-inside see as a consumer that dropped. Every joiner has a Reply of its own, with an outcome of its own; one that comes late to a
+inside see as a consumer that dropped. The flight begins in its first caller's turn (`eager.py`), so one that need not wait costs
+no turn of the event loop. Every joiner has a Reply of its own, with an outcome of its own; one that comes late to a
 stream gets what the others had first.
 
 A stream is read at the pace of its fastest reader, at most `AHEAD` events before it. Its events are kept once for the flight,
@@ -28,6 +29,7 @@ from typing import Final
 import msgspec
 
 from backstay.canonical import request_key
+from backstay.eager import start
 from backstay.errors import DeadlineExceeded, TimedOut
 from backstay.event import Event
 from backstay.layers.queue_policy import PRIORITIES
@@ -69,7 +71,6 @@ class _Flight:
         "events",
         "forget",
         "front",
-        "is_closing",
         "is_landed",
         "joiners",
         "key",
@@ -80,21 +81,19 @@ class _Flight:
         "waiting",
     )
 
-    task: asyncio.Task[None]
-
     def __init__(self, key: str, call: Call, forget: Callable[[_Flight], None]) -> None:
         self.key = key
         self.call = call
         self.forget = forget
         self.priority: Priority = call.request.metadata.priority
-        self.joiners = 0
+        self.joiners = 1
         self.front = 0
         self.is_landed = False
-        self.is_closing = False
         self.events: list[Event] = []
         self.outcome: Response | BaseException | None = None
         self.waiting: list[asyncio.Future[None]] = []
         self.reader: asyncio.Future[None] | None = None
+        self.task: asyncio.Task[None] | None = None
 
     async def fly(self, inner: Service) -> None:
         """Ask, and read the answer as fast as its fastest reader wants it."""
@@ -107,7 +106,8 @@ class _Flight:
                 raise
         finally:
             self.forget(self)
-            self.wake()
+            if self.waiting:
+                self.wake()
 
     async def _read(self, reply: Reply) -> Response:
         ahead = 0
@@ -157,6 +157,11 @@ class _Flight:
             self.reader.set_result(None)
         await future
 
+    async def landing(self) -> None:
+        """Wait until the stream has begun, or the answer or its failure is there."""
+        while not self.is_landed and self.outcome is None:
+            await self.news()
+
     async def batches(self, is_first: bool) -> AsyncIterator[Sequence[Event]]:
         """All events from the first on, and the failure at the end if there is one."""
         seen = 0
@@ -175,7 +180,7 @@ class _Flight:
 
     def fits(self, call: Call, now: float) -> bool:
         """True where `call` loses nothing by joining: it gets a stream if it wants one, and at least half of its time."""
-        if self.is_closing or self.task.done() or (call.stream and not self.call.stream):
+        if self.outcome is not None or (call.stream and not self.call.stream):
             return False
         mine, its = call.deadline, self.call.deadline
         return its is None or (mine is not None and its - now >= (mine - now) / 2)
@@ -198,29 +203,24 @@ class Join:
         key = None if call.is_fresh else self._key(call)
         if key is None:
             return await inner(call)
-        now = asyncio.get_running_loop().time()
         flight = self._flights.get(key)
-        if flight is None or not flight.fits(call, now):
+        if is_first := flight is None or not self._enlisted(flight, call):
             flight = self._begin(key, call, inner)
-        else:
-            self._enlist(flight, call, now)
-        flight.joiners += 1
-        is_first = flight.call is call
-        try:
-            if is_first or not _is_shorter(call, flight.call):
-                while not flight.is_landed and flight.outcome is None:
-                    await flight.news()
-            else:
-                await _landed(flight, call)
-        except BaseException:
-            await self._leave(flight)
-            raise
+        if flight.outcome is None and not flight.is_landed:
+            try:
+                if is_first or not _is_shorter(call, flight.call):
+                    await flight.landing()
+                else:
+                    await _landed(flight, call)
+            except BaseException:
+                await self._leave(flight)
+                raise
         return self._reply(flight, call, is_first)
 
     def _begin(self, key: str, call: Call, inner: Service) -> _Flight:
         flight = self._flights[key] = _Flight(key, call, self._forget)
         self._begun += 1
-        flight.task = asyncio.get_running_loop().create_task(flight.fly(inner))
+        flight.task = start(flight.fly(inner))
         return flight
 
     def _forget(self, flight: _Flight) -> None:
@@ -228,21 +228,26 @@ class Join:
         if self._flights.get(flight.key) is flight:
             del self._flights[flight.key]
 
-    def _enlist(self, flight: _Flight, call: Call, now: float) -> None:
+    def _enlisted(self, flight: _Flight, call: Call) -> bool:
+        """Join `flight`; False where the call would lose by it. Raises DeadlineExceeded for one whose time is over."""
+        now = asyncio.get_running_loop().time()
+        if not flight.fits(call, now):
+            return False
         if call.deadline is not None and call.deadline <= now:
             raise DeadlineExceeded("join: the deadline has passed")
+        flight.joiners += 1
         priority = call.request.metadata.priority
         self._joined[priority] += 1
         if PRIORITIES.index(priority) < PRIORITIES.index(flight.priority):
             flight.priority = priority
             if self._promote is not None:
                 self._promote(flight.call.request.id, priority)
+        return True
 
     async def _leave(self, flight: _Flight) -> None:
         """One joiner less; the last one ends the flight and waits until what it held is released."""
         flight.joiners -= 1
-        if flight.joiners == 0 and flight.outcome is None:
-            flight.is_closing = True
+        if flight.joiners == 0 and flight.outcome is None and flight.task is not None:
             self._forget(flight)
             flight.task.cancel()
             await asyncio.wait((flight.task,))
@@ -268,8 +273,7 @@ async def _landed(flight: _Flight, call: Call) -> None:
     """Wait until the stream has begun or the answer is there; raises TimedOut at the call's own deadline."""
     try:
         async with asyncio.timeout_at(call.deadline) as scope:
-            while not flight.is_landed and flight.outcome is None:
-                await flight.news()
+            await flight.landing()
     except TimeoutError as error:
         if not scope.expired():
             raise

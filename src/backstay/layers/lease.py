@@ -10,14 +10,14 @@ import msgspec
 
 from backstay.errors import BudgetExceeded, LimitReached, Refused
 from backstay.ports import Clock
-from backstay.stores.limit import Claim, Granted, LimitStore, Waiting
+from backstay.stores.limit import SLACK_US, Answer, Claim, Granted, LimitStore, Waiting
 from backstay.stores.limit import Refused as NoRoom
 
 MOST_CHECKS_LOST = 3
 """Times that a store may lose a waiter (its loop stood still for longer than its patience) before the call gives up."""
 
-SLACK = 0.00001
-"""Seconds by which a wait may exceed its longest: a prediction of exactly the longest wait is rounded to microseconds."""
+SLACK = SLACK_US / 1e6
+"""Seconds by which a wait may exceed its longest, as a prediction may. It gives nobody room: the store's clock alone does."""
 
 
 class Place(msgspec.Struct, kw_only=True):
@@ -42,11 +42,23 @@ class Waiters:
         self.places: dict[str, Place] = {}
 
 
-async def acquire(store: LimitStore, claim: Claim, *, clock: Clock, waiters: Waiters, place: Place) -> None:
-    """Returns once the lease is granted. Raises LimitReached or BudgetExceeded, at once where waiting would not help."""
+async def acquire(
+    store: LimitStore,
+    claim: Claim,
+    *,
+    clock: Clock,
+    waiters: Waiters,
+    place: Place,
+    answer: Answer | None = None,
+) -> None:
+    """Returns once the lease is granted. Raises LimitReached or BudgetExceeded, at once where waiting would not help.
+
+    `answer` is what the store said to the reservation, for a caller that has asked already.
+    """
     until = place.until = clock.monotonic() + claim.max_wait + SLACK
     try:
-        answer = await store.reserve(claim)
+        if answer is None:
+            answer = await store.reserve(claim)
         lost = 0
         while not isinstance(answer, Granted):
             if isinstance(answer, NoRoom):

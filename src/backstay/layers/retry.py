@@ -15,14 +15,14 @@ Outcomes of the reply: complete earns budget; failed and dropped after the commi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import msgspec
 
 from backstay.errors import ConfigurationError, LLMError
 from backstay.ports import World
-from backstay.service import DROPPED, Call, Outcome, Reply, Service, failed_attempt
+from backstay.service import Call, Outcome, Reply, Service, failed_attempt
 from backstay.types import Attempt, Response
 
 RETRY_AFTER_JITTER = 0.05
@@ -111,7 +111,13 @@ class RetryBudget:
 
     def earn(self) -> None:
         """A call succeeded."""
-        self.balance = min(self.capacity, self.balance + self.ratio)
+        balance = self.balance + self.ratio
+        self.balance = balance if balance < self.capacity else self.capacity
+
+    def hear(self, outcome: Outcome) -> None:
+        """A call ended: earn where it is complete."""
+        if isinstance(outcome, Response):
+            self.earn()
 
     def spend(self) -> bool:
         """Pay for one retry; False, and nothing is paid, when the purse holds less than one."""
@@ -134,16 +140,16 @@ class Retry:
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
         clock = self._world.clock
-        first_started = clock.monotonic()
-        attempts: list[Attempt] = []
+        started = first_started = clock.monotonic()
+        attempts: tuple[Attempt, ...] = ()
         while True:
-            started, wall = clock.monotonic(), clock.wall_ns() / 1e9
+            wall = clock.wall_ns() / 1e9
             try:
                 reply = await inner(call)
             except BaseException as error:
                 duration = clock.monotonic() - started
-                attempts.append(
-                    failed_attempt(call, target=self._target, started_at=wall, duration=duration, error=error)
+                attempts += (
+                    failed_attempt(call, target=self._target, started_at=wall, duration=duration, error=error),
                 )
                 if not isinstance(error, LLMError):
                     raise
@@ -152,8 +158,11 @@ class Retry:
                     raise _told(error, attempts, decision, call) from error.__cause__
                 await self._world.sleep(decision.delay)
                 call = msgspec.structs.replace(call, attempt=call.attempt + 1, delay_before=decision.delay)
+                started = clock.monotonic()
                 continue
-            self._attach(reply, call, attempts, started, wall)
+            reply.amend(partial(self._noted, call, attempts, started, wall))
+            if self._budget is not None:
+                reply.observe(self._budget.hear)
             return reply
 
     def _judge(self, error: LLMError, call: Call, tries: int, elapsed: float) -> Decision:
@@ -170,34 +179,23 @@ class Retry:
             return Decision("stop", reason="the client's retry budget is spent")
         return decision
 
-    def _attach(self, reply: Reply, call: Call, failed: list[Attempt], started: float, wall: float) -> None:
-        def amend(response: Response) -> Response:
-            last = Attempt(
-                number=call.attempt,
-                target=self._target,
-                started_at=wall,
-                duration=self._world.clock.monotonic() - started,
-                delay_before=call.delay_before,
-            )
-            provenance = msgspec.structs.replace(
-                response.provenance, attempts=(*failed, last, *response.provenance.attempts)
-            )
-            return msgspec.structs.replace(response, provenance=provenance)
-
-        reply.amend(amend)
-        if self._budget is not None:
-            reply.observe(_earner(self._budget))
+    def _noted(
+        self, call: Call, failed: tuple[Attempt, ...], started: float, wall: float, response: Response
+    ) -> Response:
+        """The answer with every attempt that it took, this one last."""
+        last = Attempt(
+            number=call.attempt,
+            target=self._target,
+            started_at=wall,
+            duration=self._world.clock.monotonic() - started,
+            delay_before=call.delay_before,
+        )
+        about = response.provenance
+        provenance = msgspec.structs.replace(about, attempts=(*failed, last, *about.attempts))
+        return msgspec.structs.replace(response, provenance=provenance)
 
 
-def _earner(budget: RetryBudget) -> Callable[[Outcome], None]:
-    def observe(outcome: Outcome) -> None:
-        if outcome is not DROPPED and isinstance(outcome, Response):
-            budget.earn()
-
-    return observe
-
-
-def _told(error: LLMError, attempts: list[Attempt], decision: Decision, call: Call) -> LLMError:
+def _told(error: LLMError, attempts: tuple[Attempt, ...], decision: Decision, call: Call) -> LLMError:
     """The error with its history: every attempt as data, and one note for whoever reads the traceback."""
     error.attempts = (*attempts, *error.attempts)
     error.call_id = error.call_id or call.request.id

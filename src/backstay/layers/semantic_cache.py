@@ -182,7 +182,7 @@ class SemanticCache:
         self._tally.misses += 1
         reply = await inner(call)
         key = digest(scope, question.text)
-        when_complete(reply, lambda response: self._keep(response, key, tenant, (scope, question.marks, vector)))
+        when_complete(reply, self._keep, key, tenant, (scope, question.marks, vector))
         return reply
 
     async def stats(self) -> CacheStats:

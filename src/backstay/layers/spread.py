@@ -37,6 +37,7 @@ Strategy: TypeAlias = Literal["least_loaded", "latency", "weighted"]
 Sticky: TypeAlias = Literal["none", "session", "user"]
 
 GROUP = "group"
+PREFIX = f"{GROUP}:"
 FAILURE_WAIT = 10.0
 """Seconds that a failure counts for: as slow as the slowest member that one would still want."""
 MEMORY = 30.0
@@ -103,14 +104,14 @@ class Spread:
     def __init__(
         self, groups: Mapping[str, Group], *, world: World, is_available: Callable[[str], bool] = lambda _: True
     ) -> None:
-        self._groups = {f"{GROUP}:{name}": group for name, group in groups.items()}
+        self._groups = {PREFIX + name: group for name, group in groups.items()}
         self._members = {member: _Member() for group in groups.values() for member in group.members}
         self._world = world
         self._is_available = is_available
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
         model = call.request.model
-        if model.startswith(f"{GROUP}:"):
+        if model.startswith(PREFIX):
             model = self.order(model, call.request)[0]
             call = msgspec.structs.replace(call, request=msgspec.structs.replace(call.request, model=model))
         member = self._members.get(model)
@@ -125,7 +126,7 @@ class Spread:
         """
         group = self._groups.get(model)
         if group is None:
-            if model.startswith(f"{GROUP}:"):
+            if model.startswith(PREFIX):
                 known = ", ".join(sorted(self._groups)) or "none"
                 raise ConfigurationError(f"model {model!r}: there is no such group; there are: {known}")
             return (model,)
@@ -202,4 +203,4 @@ def _key(group: Group, request: Request) -> str | None:
 
 def names_of(groups: Mapping[str, Group]) -> Sequence[str]:
     """The models that the groups are asked as."""
-    return [f"{GROUP}:{name}" for name in groups]
+    return [PREFIX + name for name in groups]

@@ -28,15 +28,25 @@ class Timeout:
         self._timeouts = timeouts
 
     async def __call__(self, call: Call, inner: Service, /) -> Reply:
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         if call.deadline is not None and call.deadline <= now:
             raise DeadlineExceeded("the deadline passed before this attempt began")
-        first = self._timeouts.first_event if call.stream else None
-        limit, phase = _earlier(call.deadline, None if first is None else now + first)
+        limit, phase = call.deadline, "total"
+        if call.stream and self._timeouts.first_event is not None:
+            limit, phase = _earlier(call.deadline, now + self._timeouts.first_event)
         if limit is None:
             reply = await inner(call)
         else:
-            reply = await _limited(call, inner, limit, phase)
+            alarm = _Alarm(loop, limit)
+            try:
+                reply = await inner(call)
+            except asyncio.CancelledError as error:
+                if not alarm.is_ours():
+                    raise
+                raise TimedOut(f"no answer in time ({phase})", phase=phase, sent=True) from error
+            finally:
+                alarm.stop()
         if not reply.is_whole:
             reply.wrap(lambda batches: watch(batches, self._timeouts.between_events, call.deadline))
         return reply
@@ -48,14 +58,33 @@ def _earlier(deadline: float | None, first: float | None) -> tuple[float | None,
     return deadline, "total"
 
 
-async def _limited(call: Call, inner: Service, limit: float, phase: str) -> Reply:
-    try:
-        async with asyncio.timeout_at(limit) as scope:
-            return await inner(call)
-    except TimeoutError as error:
-        if not scope.expired():
-            raise
-        raise TimedOut(f"no answer in time ({phase})", phase=phase, sent=True) from error
+class _Alarm:
+    """Cancels the task that set it at `limit`, unless it is stopped before: `asyncio.timeout_at` at a third of its cost."""
+
+    __slots__ = ("_has_rung", "_requested", "_task", "_timer")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, limit: float) -> None:
+        task = asyncio.current_task(loop)
+        if task is None:
+            raise RuntimeError("a call is made inside a task")
+        self._task: asyncio.Task[object] = task
+        self._requested = task.cancelling()
+        self._has_rung = False
+        self._timer = loop.call_at(limit, self._ring)
+
+    def _ring(self) -> None:
+        self._has_rung = True
+        self._task.cancel()
+
+    def is_ours(self) -> bool:
+        """True when a cancellation came from this alarm and from nobody else, who would have to be heard."""
+        return self._has_rung and self._task.cancelling() - 1 <= self._requested
+
+    def stop(self) -> None:
+        """End it. A cancellation of its own is taken back, whatever became of it."""
+        self._timer.cancel()
+        if self._has_rung:
+            self._task.uncancel()
 
 
 class _Watch:
@@ -73,7 +102,7 @@ class _Watch:
 
     def wait(self) -> None:
         """The consumer begins to wait for an event."""
-        self._task = task = asyncio.current_task()
+        self._task = task = asyncio.current_task(self._loop)
         self._requested = task.cancelling() if task is not None else 0
         self._since = self._loop.time()
         if self._timer is None:

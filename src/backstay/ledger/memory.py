@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Iterator
 
 from backstay.ledger.base import LedgerFailed, Ticket
@@ -16,14 +17,13 @@ class MemoryLedger:
     def __init__(self, *, owner: str = "memory", max_rows: int | None = None) -> None:
         self._owner = owner
         self._max_rows = max_rows
-        self._reserved: dict[str, Reservation] = {}
+        self._reserved: OrderedDict[str, Reservation] = OrderedDict()  # a dict finds its oldest slowly once many left
         self._settled: dict[str, tuple[Settlement, State]] = {}
 
     def reserve(self, entry: Reservation) -> Ticket:
         known = self._reserved.setdefault(entry.attempt_id, entry)
         if self._max_rows is not None and len(self._reserved) > self._max_rows:
-            oldest = next(iter(self._reserved))
-            del self._reserved[oldest]
+            oldest, _ = self._reserved.popitem(last=False)
             self._settled.pop(oldest, None)
         if known.call_id != entry.call_id or known.number != entry.number:
             return _failed(f"attempt {entry.attempt_id} is in the ledger already, for another call")

@@ -136,7 +136,9 @@ def _not_opened(path: Path, error: Exception) -> ConfigurationError:
             f"ledger {path}: is damaged, or no ledger ({error}); move it away, or restore it, or set ledger.path to another file"
         )
     if "no such table" in str(error):
-        return ConfigurationError(f"ledger {path}: is no ledger; name the file that the calls are written to (ledger.path)")
+        return ConfigurationError(
+            f"ledger {path}: is no ledger; name the file that the calls are written to (ledger.path)"
+        )
     return ConfigurationError(
         f"ledger {path}: cannot be opened ({error}); set ledger.path to a writable file, or ledger.mode = 'off'"
     )

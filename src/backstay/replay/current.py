@@ -5,7 +5,7 @@ client's loop counts too. A thread made by hand has a context of its own: start 
 Where no context says anything, the run of the whole process holds, which the environment names:
 
     BACKSTAY_RECORD=run.jsonl python app.py
-    BACKSTAY_REPLAY=run.jsonl python app.py      BACKSTAY_REPLAY_MODE=strict|patch
+    BACKSTAY_REPLAY=run.jsonl python app.py      BACKSTAY_REPLAY_MODE=strict|patch|hybrid  BACKSTAY_REPLAY_LIVE=task,task
 
 Below the journal, while a recorded call is being answered, no run is current: what happens there is part of that call's answer.
 """
@@ -24,7 +24,8 @@ from backstay.ports import World
 if TYPE_CHECKING:
     from backstay.replay.run import Run
 
-RECORD, REPLAY, REPLAY_MODE = "BACKSTAY_RECORD", "BACKSTAY_REPLAY", "BACKSTAY_REPLAY_MODE"
+RECORD, REPLAY = "BACKSTAY_RECORD", "BACKSTAY_REPLAY"
+REPLAY_MODE, REPLAY_LIVE = "BACKSTAY_REPLAY_MODE", "BACKSTAY_REPLAY_LIVE"
 
 _CURRENT: ContextVar[Run | Literal["below"] | None] = ContextVar("backstay_run", default=None)
 

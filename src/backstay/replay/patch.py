@@ -52,9 +52,9 @@ class Patch:
         self.add(Draw(system=system, name=name, value=value, tick=tick))
         return value
 
-    def tool(self, world: World, tick: int | None, has_side_effect: bool) -> ToolNoting:
+    def tool(self, world: World, tick: int | None) -> ToolNoting:
         """How a live run of a tool is noted."""
-        return ToolNoting(self.notebook, world, tick, has_side_effect)
+        return ToolNoting(self.notebook, world, tick)
 
     async def answer(self, call: Call, inner: Service, *, tick: int | None, world: World) -> Reply:
         """The live reply to a call that was not recorded, noted as it goes."""

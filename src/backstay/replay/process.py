@@ -11,7 +11,7 @@ from typing import Any, cast
 import msgspec
 
 from backstay.errors import ConfigurationError, LLMError
-from backstay.replay.current import RECORD, REPLAY, REPLAY_MODE
+from backstay.replay.current import RECORD, REPLAY, REPLAY_LIVE, REPLAY_MODE
 from backstay.replay.recording import Recording
 from backstay.replay.replaying import Replaying
 
@@ -29,7 +29,9 @@ def begin(environ: Mapping[str, str]) -> Recording | Replaying:
     if environ.get(RECORD):
         run = Recording(environ[RECORD])
     else:
-        run = Replaying(environ[REPLAY], mode=cast(Any, environ.get(REPLAY_MODE) or "strict"))
+        live = [task.strip() for task in environ.get(REPLAY_LIVE, "").split(",") if task.strip()]
+        mode = environ.get(REPLAY_MODE) or ("hybrid" if live else "strict")
+        run = Replaying(environ[REPLAY], mode=cast(Any, mode), live_tasks=live)
     atexit.register(_finish, run, environ.get(REPORT))
     return run.begin()
 

@@ -7,25 +7,21 @@ where `has_clock` asks for them. A client made before or inside the `with` is re
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from backstay.ports import Clock, Ids, Random, World
-from backstay.replay.current import entered
 from backstay.replay.entry import ClockRead, Draw, Header, Made
-from backstay.replay.fault import JournalFailed
 from backstay.replay.notebook import Notebook
-from backstay.replay.run import Booking, Run, state_of
+from backstay.replay.run import Booking, EnteredRun, ToolAsked, state_of
 from backstay.replay.tooling import ToolNoting
 from backstay.replay.watch import watched
 from backstay.replay.writer import Writer
 from backstay.service import Call, Reply, Service
 
 
-class Recording(Run):
+class Recording(EnteredRun):
     """The run to enter: `with record(path) as run`, or `async with`."""
 
     def __init__(
@@ -43,7 +39,6 @@ class Recording(Run):
         self._overwrite = overwrite
         self._facts = dict(facts or {})
         self._notebook: Notebook | None = None
-        self._leaving = contextlib.ExitStack()
 
     @property
     def notebook(self) -> Notebook:
@@ -73,31 +68,6 @@ class Recording(Run):
         """End the recording and leave no journal of it; one that it would have replaced stays."""
         self.notebook.writer.discard()
 
-    def __enter__(self) -> Self:
-        self.begin()
-        self._leaving.enter_context(entered(self))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        self._leaving.close()
-        try:
-            self.finish("complete" if kind is None else kind.__name__)
-        except JournalFailed as failed:
-            if error is None:
-                raise
-            error.add_note(str(failed))
-        return False
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        return self.__exit__(kind, error, trace)
-
     def tick(self, number: int) -> None:
         super().tick(number)
         self.notebook.tick(number, self.base)
@@ -110,17 +80,8 @@ class Recording(Run):
     def snapshot(self, state: Any) -> str:
         return self.notebook.snapshot(state_of(state), tick=self.now)
 
-    async def tool(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        execute: Callable[[], Any],
-        *,
-        has_side_effect: bool = False,
-        type: Any = Any,
-    ) -> Any:
-        noting = ToolNoting(self.notebook, self.base, tick=self.now, has_side_effect=has_side_effect)
-        return await noting.run(name, arguments, execute, type)
+    async def run_tool(self, tool: ToolAsked) -> Any:
+        return await ToolNoting(self.notebook, self.base, tick=self.now).run(tool)
 
     async def answer(self, call: Call, inner: Service, world: World, booking: Booking | None) -> Reply:
         return await watched(call, inner, notebook=self.notebook, tick=self.now, world=world)

@@ -13,8 +13,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Iterable, Mapping
-from types import TracebackType
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Literal, Self, TypeAlias, get_args
 from weakref import WeakKeyDictionary
 
@@ -35,7 +34,7 @@ from backstay.replay.journal import read_journal
 from backstay.replay.notebook import state_at
 from backstay.replay.patch import Patch, whole_calls
 from backstay.replay.played import Played
-from backstay.replay.run import Booking, Run, sha_of, state_of, tool_key
+from backstay.replay.run import Booking, EnteredRun, ToolAsked, sha_of, state_of, tool_key
 from backstay.replay.turnstile import Turnstile
 from backstay.service import Call, Reply, Service
 
@@ -44,7 +43,7 @@ SHOWN: Final = 5
 """Unused entries that a message names."""
 
 
-class Replaying(Run):
+class Replaying(EnteredRun):
     """The run to enter: `with replay(path) as run`, or `async with`."""
 
     def __init__(
@@ -70,7 +69,6 @@ class Replaying(Run):
         self._patch = Patch(path, journal)
         self._form = b"null"
         self._turnstiles: WeakKeyDictionary[asyncio.AbstractEventLoop, Turnstile] = WeakKeyDictionary()
-        self._leaving = contextlib.ExitStack()
         self._network = contextlib.ExitStack()
         self._has_begun = False
         self.divergence: Divergence | None = None
@@ -105,26 +103,6 @@ class Replaying(Run):
         """End the replay without a word about what was left; the journal stays as it was."""
         self._network.close()
         self._patch.abandon()
-
-    def __enter__(self) -> Self:
-        self.begin()
-        self._leaving.enter_context(entered(self))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        self._leaving.close()
-        self.finish("complete" if kind is None else kind.__name__)
-        return False
-
-    async def __aenter__(self) -> Self:
-        return self.__enter__()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Literal[False]:
-        return self.__exit__(kind, error, trace)
 
     def _diverged(self, kind: str, message: str, changes: Iterable[FieldChange] = ()) -> Divergence:
         """The error to raise; the first one is kept, because a program may swallow it."""
@@ -172,27 +150,18 @@ class Replaying(Run):
         self._form = form
         return recorded.sha256
 
-    async def tool(
-        self,
-        name: str,
-        arguments: Mapping[str, Any],
-        execute: Callable[[], Any],
-        *,
-        has_side_effect: bool = False,
-        type: Any = Any,
-    ) -> Any:
-        form = state_of(arguments)
-        recorded = self._index.take_tool(tool_key(name, form))
+    async def run_tool(self, tool: ToolAsked) -> Any:
+        form = state_of(tool.arguments)
+        recorded = self._index.take_tool(tool_key(tool.name, form))
         if recorded is None:
             if self._mode == "patch":
-                noting = self._patch.tool(self.base, self.now, has_side_effect)
-                return await noting.run(name, arguments, execute, type)
-            found = [difference(bytes(run.arguments), form) for run in self._index.tools(name)]
+                return await self._patch.tool(self.base, self.now).run(tool)
+            found = [difference(bytes(run.arguments), form) for run in self._index.tools(tool.name)]
             changes = min(found, key=len, default=[])
-            raise self._diverged("tool", f"this run of the tool {name!r} was not recorded", changes)
+            raise self._diverged("tool", f"this run of the tool {tool.name!r} was not recorded", changes)
         if recorded.failure is not None:
             raise to_error(recorded.failure)
-        return msgspec.json.decode(bytes(recorded.result), type=type)
+        return msgspec.json.decode(bytes(recorded.result), type=tool.type)
 
     async def answer(self, call: Call, inner: Service, world: World, booking: Booking | None) -> Reply:
         if call.request.metadata.task in self._live_tasks:

@@ -12,23 +12,36 @@ always (`current_run()`), and is recorded or replayed by whoever stands around i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from types import TracebackType
+from typing import Any, Literal, NamedTuple, Self, TypeAlias
 
 import msgspec
 
 from backstay.canonical import digest
 from backstay.ports import World
-from backstay.replay.current import current
+from backstay.replay.current import current, entered
+from backstay.replay.fault import JournalFailed
 from backstay.service import Call, Outcome, Reply, Service
 
 Booking: TypeAlias = Callable[[Call, Outcome], None]
 """Hears of every call that a journal answered, and how."""
 
 _SORTED = msgspec.json.Encoder(order="sorted")
+
+
+class ToolAsked(NamedTuple):
+    """One run of a tool that a program asks for."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    execute: Callable[[], Any]
+    has_side_effect: bool
+    type: Any
 
 
 class Run:
@@ -67,7 +80,11 @@ class Run:
         type: Any = Any,
     ) -> Any:
         """The result of `execute()`, awaited where it must be; in a replay the recorded one, of `type`."""
-        result = execute()
+        return await self.run_tool(ToolAsked(name, arguments, execute, has_side_effect, type))
+
+    async def run_tool(self, tool: ToolAsked) -> Any:
+        """What `tool` gives, as `tool()` says."""
+        result = tool.execute()
         return await result if inspect.isawaitable(result) else result
 
     def tool_now(
@@ -100,6 +117,47 @@ class Run:
     def world(self) -> World:
         """The world for the program's own use."""
         return self.around(self.base)
+
+
+class EnteredRun(Run):
+    """A run with a begin and an end, to enter with `with` or `async with`; inside it is the current one."""
+
+    def __init__(self, world: World | None = None) -> None:
+        super().__init__(world)
+        self._leaving = contextlib.ExitStack()
+
+    def begin(self) -> Self:
+        """Begin the run. Raises RuntimeError where it has begun before."""
+        raise NotImplementedError
+
+    def finish(self, outcome: str = "complete") -> None:
+        """End it; `outcome` is the class of the exception that the program left with."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        self.begin()
+        self._leaving.enter_context(entered(self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        self._leaving.close()
+        try:
+            self.finish("complete" if kind is None else kind.__name__)
+        except JournalFailed as failed:  # the program's own exception is the one to be seen
+            if error is None:
+                raise
+            error.add_note(str(failed))
+        return False
+
+    async def __aenter__(self) -> Self:
+        return self.__enter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> Literal[False]:
+        return self.__exit__(kind, error, trace)
 
 
 def current_run() -> Run:

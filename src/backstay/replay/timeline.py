@@ -2,7 +2,8 @@
 
 The lanes run in the order of the journal, one step an entry, because a game in virtual time has many entries at one instant: a
 call is a bar from where it began to where it ended, so what was under way together overlaps. Times stand in the tooltips and
-tables. Two journals side by side: the first tick that differs is marked in the lanes and spelt out above them.
+tables. Two journals side by side: the first tick that differs is marked in the lanes and spelt out above them. Of a long journal
+the lanes show a part, which begins with the run or shortly before the difference (`excerpt.py`).
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import msgspec
 
 from backstay.chart.page import Section, page, table
 from backstay.replay.compare import Difference, compare, gist_of
-from backstay.replay.entry import Answered, Began, Draw, Failed, Noted, Snapshot, Tick, ToolRun
-from backstay.replay.journal import Journal, Recorded
-from backstay.replay.stats import stats
+from backstay.replay.entry import Answered, Draw, Failed, Noted, Snapshot, Tick, ToolRun
+from backstay.replay.excerpt import NOTHING, Excerpt, Shown, excerpt
+from backstay.replay.reading import Source
+from backstay.replay.stats import Stats, stats
+from backstay.replay.under_way import Ending
 
 STEP, LEFT, WIDE, LANE = 7, 74, 980, 17
+LANES: Final = ("tools", "draws", "states")
+"""The lanes below the calls."""
 PER_STRIP: Final = (WIDE - LEFT) // STEP
 MOST_STRIPS: Final = 60
 """Strips of lanes on a page; a longer journal is shown as far as that, and the page says so."""
@@ -36,22 +41,32 @@ COLORS: Final = {
 """Okabe and Ito's colours, as in the charts; a failed call is striped too, for those who see none."""
 
 
-def timeline(journal: Journal, *, name: str, against: Journal | None = None) -> str:
-    """The page of `journal`; with `against`, the first tick that differs between the two is marked."""
-    found = [] if against is None else compare(journal, against)
-    sections = [Section(heading="Lanes", html=_legend() + "\n".join(_strips(journal, found)))]
+MARK: Final = "#ffd9cc"
+HOW: Final = (
+    "From left to right stands what happened, in the order of the journal, one step an entry. The figures above are ticks. A bar "
+    "is a call, from its question to its end; bars that overlap were under way together. Point at anything to read what it says."
+)
+
+
+def timeline(source: Source, *, name: str, against: Source | None = None) -> str:
+    """The page of a journal; with `against`, the first tick that differs between the two is marked. Raises JournalDamaged."""
+    found = [] if against is None else compare(source, against)
+    part = excerpt(
+        source, most=MOST_STRIPS * PER_STRIP, most_calls=MOST_CALLS, mark=found[0].tick if found else NOTHING
+    )
+    sections = [Section(heading="Lanes", text=HOW, html=_legend(has_mark=bool(found)) + "\n".join(_strips(part)))]
     if against is not None:
         sections.insert(0, _differences(found))
-    sections += [_calls(journal), _sums(journal)]
-    return page(f"Run {name}", sections, note=_note(journal))
+    sums = stats(source)
+    sections += [_calls(part, sums.total.calls), _sums(sums)]
+    return page(f"Run {name}", sections, note=_note(source, sums))
 
 
-def _note(journal: Journal) -> str:
-    sums = stats(journal)
-    state = "finished" if journal.end is not None else "cut off before its end"
+def _note(source: Source, sums: Stats) -> str:
+    state = "finished" if source.end is not None else "cut off before its end"
     return (
-        f"{journal.header.library}, {state}: {sums.ticks} ticks, {sums.total.calls} calls, {sum(sums.tools.values())} tool runs, "
-        f"{sum(sums.draws.values())} draws, {sums.snapshots} snapshots. From left to right: the order of the journal."
+        f"{source.header.library}, {state}: {sums.ticks} ticks, {sums.total.calls} calls, {sum(sums.tools.values())} tool runs, "
+        f"{sum(sums.draws.values())} draws, {sums.snapshots} snapshots."
     )
 
 
@@ -77,106 +92,91 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 160 else f"{text[:157]}..."
 
 
-def _legend() -> str:
+def _legend(*, has_mark: bool) -> str:
+    colors = {**COLORS, "first difference": MARK} if has_mark else COLORS
     items = "".join(
-        f'<span style="margin-right:1.2rem"><svg width="12" height="12" role="img" aria-hidden="true">'
+        f'<span style="margin-right:1.2rem"><svg width="12" height="12" style="margin:0" role="img" aria-hidden="true">'
         f'<rect width="12" height="12" fill="{color}"/></svg> {word}</span>'
-        for word, color in COLORS.items()
+        for word, color in colors.items()
     )
     return f"<p>{items}</p>\n"
 
 
-def _strips(journal: Journal, found: Sequence[Difference]) -> Iterator[str]:
-    tick = found[0].tick if found else None
-    marked = _span_of(journal, tick) if found else (0, 0)
-    calls = _rows_of(journal)
-    strips = range(0, len(journal.entries), PER_STRIP)
-    for start in strips[:MOST_STRIPS]:
-        stop = min(start + PER_STRIP, len(journal.entries))
-        yield "\n".join(_strip(journal, calls, (start, stop), marked))
-    if len(strips) > MOST_STRIPS:
-        yield f"<p>The lanes end here: {len(journal.entries) - MOST_STRIPS * PER_STRIP} entries are not drawn.</p>"
+def _strips(part: Excerpt) -> Iterator[str]:
+    rows = _rows_of(part)
+    stop = part.start + len(part.entries)
+    if part.start:
+        yield f"<p>The lanes begin after {part.start:,} entries.</p>"
+    for start in range(part.start, stop, PER_STRIP):
+        yield "\n".join(_strip(part, rows, (start, min(start + PER_STRIP, stop))))
+    if part.total > stop:
+        yield f"<p>The lanes end here: {part.total - stop:,} entries are not drawn.</p>"
 
 
-def _span_of(journal: Journal, tick: int | None) -> tuple[int, int]:
-    """The places of the entries of `tick`: from its begin to the next one's."""
-    starts = [(place, entry.tick) for place, entry in enumerate(journal.entries) if isinstance(entry, Tick)]
-    first = starts[0][0] if starts else len(journal.entries)
-    if tick is None:
-        return 0, first
-    ends = [place for place, _ in starts[1:]] + [len(journal.entries)]
-    return next(((place, end) for (place, number), end in zip(starts, ends, strict=False) if number == tick), (0, 0))
-
-
-def _rows_of(journal: Journal) -> list[tuple[int, int, int, Recorded]]:
-    """Each call with the places of its begin and end, and a row in which no other bar is in its way."""
+def _rows_of(part: Excerpt) -> list[tuple[int, Shown]]:
+    """Each call with a row in which no other bar is in its way."""
     free: list[int] = []
-    rows: list[tuple[int, int, int, Recorded]] = []
-    begins = {entry.call: place for place, entry in enumerate(journal.entries) if isinstance(entry, Began)}
-    for number, call in journal.calls().items():
-        begin = begins[number]
-        end = call.places[-1] if call.end is not None else len(journal.entries)
-        row = next((row for row, until in enumerate(free) if until < begin), len(free))
+    rows: list[tuple[int, Shown]] = []
+    for call in part.drawn:
+        row = next((row for row, until in enumerate(free) if until < call.place), len(free))
         if row == len(free):
-            free.append(end)
-        free[row] = end
-        rows.append((begin, end, row, call))
+            free.append(0)
+        free[row] = part.total if call.end_place is None else call.end_place
+        rows.append((row, call))
     return rows
 
 
-def _strip(
-    journal: Journal, calls: list[tuple[int, int, int, Recorded]], span: tuple[int, int], marked: tuple[int, int]
-) -> Iterator[str]:
+def _strip(part: Excerpt, rows: list[tuple[int, Shown]], span: tuple[int, int]) -> Iterator[str]:
     start, stop = span
-    here = [call for call in calls if call[0] < stop and call[1] >= start]
-    depth = 1 + max((row for _, _, row, _ in here), default=0)
+    here = [(row, call) for row, call in rows if call.place < stop and (call.end_place or part.total) >= start]
+    depth = 1 + max((row for row, _ in here), default=0)
     height = 26 + LANE * (depth + 3)
     yield f'<div class="wide"><svg viewBox="0 0 {WIDE} {height}" width="{WIDE}" height="{height}" role="img" '
     yield f'aria-label="entries {start} to {stop}" style="font:11px system-ui,sans-serif;background:#fff" fill="#333">'
-    yield from _band(span, marked, height)
-    lanes = [
-        ("calls", 22),
-        ("tools", 22 + LANE * depth),
-        ("draws", 22 + LANE * (depth + 1)),
-        ("states", 22 + LANE * (depth + 2)),
-    ]
-    for word, top in lanes:
+    yield from _band(span, part.marked, height)
+    lanes = {word: 22 + LANE * place for word, place in (("calls", 0), *((w, depth + n) for n, w in enumerate(LANES)))}
+    for word, top in lanes.items():
         yield f'<text x="4" y="{top + 11}">{word}</text>'
         yield f'<line x1="{LEFT}" y1="{top - 2}" x2="{WIDE}" y2="{top - 2}" stroke="#eee"/>'
-    for begin, end, row, call in here:
-        yield _bar(call, max(begin, start) - start, min(end, stop - 1) - start, 22 + LANE * row)
-    tops = dict(lanes)
-    last = -99
-    for place in range(start, stop):
-        entry, x = journal.entries[place], LEFT + STEP * (place - start)
-        if isinstance(entry, Tick):
-            yield f'<line x1="{x}" y1="14" x2="{x}" y2="{height}" stroke="#ccc"/>'
-            if x - last >= 34:
-                yield f'<text x="{x}" y="11">{entry.tick}</text>'
-                last = x
-        else:
-            yield from _mark(entry, x, tops)
+    for row, call in here:
+        end = stop - 1 if call.end_place is None else min(call.end_place, stop - 1)
+        yield _bar(call, max(call.place, start) - start, end - start, 22 + LANE * row)
+    yield from _marks(part, span, lanes, height)
     yield "</svg></div>"
+
+
+def _marks(part: Excerpt, span: tuple[int, int], lanes: dict[str, int], height: int) -> Iterator[str]:
+    """What is no call: ticks as lines over all lanes, everything else in its own."""
+    last = -99
+    for place in range(*span):
+        entry, x = part.entries[place - part.start], LEFT + STEP * (place - span[0])
+        if not isinstance(entry, Tick):
+            yield from _mark(entry, x, lanes)
+            continue
+        yield f'<line x1="{x}" y1="14" x2="{x}" y2="{height}" stroke="#ccc"/>'
+        if x - last >= 34:
+            yield f'<text x="{x}" y="11">{entry.tick}</text>'
+            last = x
 
 
 def _band(span: tuple[int, int], marked: tuple[int, int], height: int) -> Iterator[str]:
     begin, end = max(span[0], marked[0]), min(span[1], marked[1])
     if begin < end:
         x, wide = LEFT + STEP * (begin - span[0]), STEP * (end - begin)
-        yield f'<rect x="{x}" y="0" width="{wide}" height="{height}" fill="#ffd9cc"><title>the first difference</title></rect>'
+        yield f'<rect x="{x}" y="0" width="{wide}" height="{height}" fill="{MARK}"><title>the first difference</title></rect>'
 
 
-def _bar(call: Recorded, begin: int, end: int, top: int) -> str:
+def _bar(call: Shown, begin: int, end: int, top: int) -> str:
     kind = _kind(call)
     wide = STEP * (end - begin) + STEP - 2
     dash = ' stroke="#000" stroke-dasharray="3 2"' if kind == "failed" else ""
     about = [
         f"call {call.began.call}, {call.began.task or 'no task'}, {kind}",
         gist_of(bytes(call.began.request)),
-        told_of(call),
+        told_of(call.end),
     ]
     if call.end is not None:
-        about.append(f"{call.end.after:.3f} s, {len(call.chunks)} chunks")
+        about.append(f"{call.end.after:.3f} s, {call.chunks} chunks")
     return (
         f'<rect x="{LEFT + STEP * begin}" y="{top}" width="{wide}" height="{LANE - 4}" rx="2" fill="{COLORS[kind]}"{dash}>'
         f"<title>{escape(chr(10).join(about))}</title></rect>"
@@ -202,12 +202,12 @@ def _result(tool: ToolRun) -> str:
     return tool.failure.kind if tool.failure else bytes(tool.result).decode()[:200]
 
 
-def _kind(call: Recorded) -> str:
+def _kind(call: Shown) -> str:
     return "answered" if isinstance(call.end, Answered) else "failed" if isinstance(call.end, Failed) else "dropped"
 
 
-def told_of(call: Recorded) -> str:
-    end = call.end
+def told_of(end: Ending | None) -> str:
+    """How a call ended, on one line."""
     if isinstance(end, Answered):
         return " ".join(end.answer.text.split())[:160] or f"({end.answer.finish_reason})"
     if isinstance(end, Failed):
@@ -215,26 +215,24 @@ def told_of(call: Recorded) -> str:
     return "left by the program" if end is not None else "cut off"
 
 
-def _calls(journal: Journal) -> Section:
-    calls = list(journal.calls().values())
+def _calls(part: Excerpt, total: int) -> Section:
     rows = [
         [
             str(call.began.call),
             "-" if call.began.tick is None else str(call.began.tick),
             call.began.task or "-",
             gist_of(bytes(call.began.request)),
-            told_of(call),
+            told_of(call.end),
             "-" if call.end is None else f"{call.end.after:.3f}",
         ]
-        for call in calls[:MOST_CALLS]
+        for call in part.calls
     ]
-    more = f"The first {MOST_CALLS} of {len(calls)}." if len(calls) > MOST_CALLS else ""
-    header = ["call", "tick", "task", "question", "answer", "s"]
-    return Section(heading="Calls", text=more, html=table(header, rows, figures=("call", "tick", "s")))
+    more = f"The first {len(rows)} of {total}." if total > len(rows) else ""
+    header = ["call", "tick", "task", "question", "answer", "seconds"]
+    return Section(heading="Calls", text=more, html=table(header, rows, figures=("call", "tick", "seconds")))
 
 
-def _sums(journal: Journal) -> Section:
-    sums = stats(journal)
+def _sums(sums: Stats) -> Section:
     rows = [
         [
             line.group,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,7 +12,7 @@ from backstay.replay.current import entered
 from backstay.replay.entry import ToolRun
 from backstay.replay.failure import to_failure
 from backstay.replay.notebook import Notebook
-from backstay.replay.run import state_of, tool_key
+from backstay.replay.run import ToolAsked, state_of, tool_key
 
 
 class ToolNoting(NamedTuple):
@@ -22,28 +21,27 @@ class ToolNoting(NamedTuple):
     notebook: Notebook
     world: World
     tick: int | None
-    has_side_effect: bool
 
-    async def run(self, name: str, arguments: Mapping[str, Any], execute: Callable[[], Any], type: Any) -> Any:
-        """The result of `execute()`, noted with how long it took. Raises TypeError where JSON would not give it back."""
-        form = state_of(arguments)
-        key = tool_key(name, form)
+    async def run(self, tool: ToolAsked) -> Any:
+        """What `tool` gives, noted with how long it took. Raises TypeError where JSON would not give it back."""
+        form = state_of(tool.arguments)
+        key = tool_key(tool.name, form)
         start = self.world.clock.monotonic()
         about: dict[str, Any] = {
-            "name": name,
+            "name": tool.name,
             "key": key,
             "ordinal": self.notebook.ordinal(key),
             "arguments": msgspec.Raw(form),
-            "has_side_effect": self.has_side_effect,
+            "has_side_effect": tool.has_side_effect,
             "tick": self.tick,
             "at": self.notebook.at(self.world),
         }
         try:
             with entered("below"):
-                result = execute()
+                result = tool.execute()
                 if inspect.isawaitable(result):
                     result = await result
-            written = _written(name, result, type)
+            written = _written(tool.name, result, tool.type)
         except Exception as error:
             about["duration"] = self.world.clock.monotonic() - start
             self.notebook.add(ToolRun(**about, failure=to_failure(error)))

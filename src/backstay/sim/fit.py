@@ -73,9 +73,14 @@ class _Seen:
         if row.time_to_first_token is None:
             self.whole.add(row.output_tokens, row.latency)
             return
-        self.first.add(row.time_to_first_token)
+        first = row.time_to_first_token
         if row.output_tokens > 1:
-            self.pace.add((row.latency - row.time_to_first_token) / (row.output_tokens - 1))
+            pace = (row.latency - first) / (row.output_tokens - 1)
+            self.pace.add(pace)
+            first = (
+                first - pace if 0 < pace < first else first
+            )  # a simulated stream takes the pace for its first token too
+        self.first.add(first)
 
     def conduct(self) -> Conduct | None:
         facts: dict[str, Any] = {"faults": {kind: found / self.count for kind, found in sorted(self.faults.items())}}

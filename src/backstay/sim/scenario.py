@@ -7,6 +7,7 @@ those of the catalogue, because the layers price attempts themselves.
     first_token = { kind = "lognormal", scale = 0.6, spread = 0.5 }    # or a number: always so many seconds
     per_token = 0.012
     requests_per_minute = 500                                          # the provider's own limits: above them it says 429
+    retry_after = ["seconds"]                                          # how its 429s name the wait: forms taken in turn
     faults = { status_503 = 0.01 }                                     # shares by kind; see `backstay.sim.KINDS`
     outages = [{ start = 600.0, end = 900.0 }]                         # seconds from the beginning
     [default]                                                          # every other target
@@ -44,7 +45,11 @@ LIMITS: Final[tuple[tuple[str, Literal["requests", "tokens", "input_tokens"]], .
 
 
 class Conduct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one target is like. A law may be a number. `None` of a limit: none. The defaults are those of a hosted small model."""
+    """What one target is like. A law may be a number. `None` of a limit: none. The defaults are those of a hosted small model.
+
+    `retry_after`: the forms in which its 429s name the wait, taken in turn (`hint.py`): a whole second or a date is a later one
+    than the wait itself, so who comes back when hangs on it; an empty list names none.
+    """
 
     first_token: float | Law = lognormal(0.5, 0.5, most=30.0)
     per_token: float | Law = lognormal(0.012, 0.3, most=0.1)
@@ -54,12 +59,15 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tokens_per_minute: int | None = None
     input_tokens_per_minute: int | None = None
     tells_limits: bool = False
+    retry_after: tuple[str, ...] = tuple(FORMS)
     faults: Mapping[str, float] = {}
     outages: tuple[Outage, ...] = ()
 
     def __post_init__(self) -> None:
         if unknown := sorted(set(self.faults) - set(SERVICE_KINDS)):
             raise ValueError(f"faults.{unknown[0]}: there is {', '.join(SERVICE_KINDS)}")
+        if unknown := sorted(set(self.retry_after) - set(FORMS)):
+            raise ValueError(f"retry_after {unknown[0]!r}: there is {', '.join(FORMS)}")
         FaultPlan(self.faults)
 
     def traits(self, name: str) -> Traits:
@@ -75,7 +83,7 @@ class Conduct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
             tells_limits=self.tells_limits,
             quotas=tuple(Quota(dimension=dimension, limit=limit) for dimension, limit in limits if limit is not None),
             outages=self.outages,
-            retry_after=tuple(FORMS),
+            retry_after=self.retry_after,
         )
 
 

@@ -6,10 +6,10 @@ a report, several are a comparison.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
-from backstay.chart import Bars, Lines, Section, Series, page, table, to_svg
+from backstay.chart import Bars, Lines, Section, Series, page, table
 from backstay.sim.report import Over, Report
 from backstay.sim.sketch import Percentiles
 
@@ -17,6 +17,9 @@ Cases: TypeAlias = Mapping[str, Report]
 
 MOST_LIMITS: Final = 12
 """Limits that a table shows, the fullest first."""
+
+MOST_STEPS: Final = 100
+"""Steps of a line in a chart."""
 
 
 class Table(NamedTuple):
@@ -74,7 +77,9 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
         yield "from the cache, joined", f"{report.cached:,}, {report.joined:,}"
     if report.cut:
         yield "cut at the output limit", of(report.cut, report.complete)
-    yield "attempts, later ones, 429s", f"{report.attempts:,}, {report.retries:,}, {report.rate_limited:,}"
+    yield "attempts", f"{report.attempts:,}"
+    yield "retries and failovers", of(report.retries, report.attempts)
+    yield "answered with a 429", of(report.rate_limited, report.attempts)
     cost = usd(report.cost_nano_usd) + (f", {report.unpriced:,} attempts without a price" if report.unpriced else "")
     yield "cost USD", cost
     if report.saved_nano_usd:
@@ -100,7 +105,7 @@ WAITS: Final = (
 
 def waits(report: Report) -> Table:
     """Seconds by class: median, 95th and 99th percentile of each wait."""
-    header = ("class", "calls", "answered", *(f"{word} p50/p95/p99 s" for _, word in WAITS))
+    header = ("class", "calls", "answered", *(f"{word}, s: p50 / p95 / p99" for _, word in WAITS))
     rows = [_waits(name, one.calls, one.complete, one) for name, one in report.classes.items()]
     if len(rows) > 1:
         rows.append(_waits("all", report.calls, report.complete, report))
@@ -146,7 +151,7 @@ def failures(report: Report) -> Table:
 def comparison(cases: Cases) -> Table:
     """Several runs, one a line."""
     header = (
-        "case", "answered", "refused", "429s", "later", "cost USD", "latency p50 s", "p95 s", "p99 s", "first token p50 s",
+        "case", "answered", "refused", "429s", "retries", "cost USD", "latency p50 s", "p95 s", "p99 s", "first token p50 s",
         "queue p95 s", "limits p95 s", "answers/s", "budget ends s",
     )  # fmt: skip
     return Table("Comparison", header, tuple(_case(name, report) for name, report in cases.items()))
@@ -191,7 +196,8 @@ def _over_time(report: Report) -> Iterator[Lines | Bars]:
     over = report.over_time
     rates = [(name, over[name]) for name in ("arrived", "complete", "failed") if name in over]
     if rates:
-        series = tuple(Series(name=name, points=_points(one, 1 / one.width), is_step=True) for name, one in rates)
+        drawn = [(name, _coarse(one)) for name, one in rates]
+        series = tuple(Series(name=name, points=_points(one, 1 / one.width), is_step=True) for name, one in drawn)
         yield Lines(title="Calls a second", series=series, x_label="seconds", y_label="calls/s")
     if "usd" in over:
         total, points = 0.0, []
@@ -203,6 +209,15 @@ def _over_time(report: Report) -> Iterator[Lines | Bars]:
         yield Lines(title="Money spent, USD", series=(line,), x_label="seconds", y_label="USD", marks=marks)
     if len(report.classes) > 0 and any(one.complete for one in report.classes.values()):
         yield _latencies({name: one.latency for name, one in report.classes.items()}, "by class")
+
+
+def _coarse(one: Over) -> Over:
+    """In at most `MOST_STEPS` bins: a line of more steps cannot be told from the one behind it."""
+    while len(one.values) > MOST_STEPS:
+        values = one.values
+        merged = tuple(sum(values[place : place + 2]) for place in range(0, len(values), 2))
+        one = Over(width=2 * one.width, values=merged)
+    return one
 
 
 def _points(one: Over, scale: float) -> tuple[tuple[float, float], ...]:
@@ -240,9 +255,3 @@ def to_page(cases: Cases, *, note: str = "") -> str:
 
 def _section(one: Table, prefix: str = "") -> Section:
     return Section(heading=f"{prefix}{one.name}", html=table(one.header, one.rows, figures=one.figures))
-
-
-def to_picture(cases: Cases) -> str:
-    """The first chart as an SVG file."""
-    found: Sequence[Lines | Bars] = charts(cases)
-    return to_svg(found[0]) if found else ""

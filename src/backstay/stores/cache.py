@@ -60,31 +60,33 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False
 
     def is_sound(self, key: str, tenant: str | None) -> bool:
         """True when nothing in it has changed since it was made, and it is what was asked for: this key, of this tenant."""
-        return self.key == key and self.tenant == tenant and self.checksum == _checksum(self)
+        if self.key != key or self.tenant != tenant:
+            return False
+        times = (self.created_ns, self.fresh_ns, self.expires_ns)
+        return self.checksum == _checksum(key, tenant, self.payload, *times)
 
 
 def entry_of(key: str, payload: bytes, *, tenant: str | None, now_ns: int, ttl_ns: int, stale_ttl_ns: int = 0) -> Entry:
     """An entry that is fresh for `ttl_ns` and kept for `stale_ttl_ns` more, with its checksum."""
     fresh_ns = now_ns + ttl_ns
-    bare = Entry(
+    expires_ns = fresh_ns + stale_ttl_ns
+    return Entry(
         key=key,
         tenant=tenant,
         payload=payload,
         created_ns=now_ns,
         fresh_ns=fresh_ns,
-        expires_ns=fresh_ns + stale_ttl_ns,
+        expires_ns=expires_ns,
+        checksum=_checksum(key, tenant, payload, now_ns, fresh_ns, expires_ns),
     )
-    return msgspec.structs.replace(bare, checksum=_checksum(bare))
 
 
-def _checksum(entry: Entry) -> bytes:
+def _checksum(key: str, tenant: str | None, payload: bytes, *times: int) -> bytes:
     """BLAKE2b over every field, the texts with their lengths; whose, until when and what cannot be exchanged."""
-    tenant = entry.tenant
-    head = f"{len(entry.key)}:{entry.key}{-1 if tenant is None else len(tenant)}:{tenant}"
-    times = f"{entry.created_ns}:{entry.fresh_ns}:{entry.expires_ns}:"
-    state = hashlib.blake2b((head + times).encode("utf-8", "surrogatepass"), digest_size=CHECKSUM_BYTES)
-    state.update(entry.payload)
-    return state.digest()
+    created, fresh, expires = times
+    owner = -1 if tenant is None else len(tenant)
+    head = f"{len(key)}:{key}{owner}:{tenant}{created}:{fresh}:{expires}:"
+    return hashlib.blake2b(head.encode("utf-8", "surrogatepass") + payload, digest_size=CHECKSUM_BYTES).digest()
 
 
 _pack = msgspec.msgpack.Encoder()

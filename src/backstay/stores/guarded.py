@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from backstay.ports import Clock
 from backstay.stores.cache import CacheStore, Entry, StoreStats, entry_of
 
 log = logging.getLogger("backstay")
+P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE: Final = 0.5
@@ -97,7 +98,7 @@ class Guarded:
     async def find(self, key: str, *, tenant: str | None) -> Entry | None:
         """The living entry, checked; None where there is none, it is wrong, or the store fails."""
         now = self._clock.wall_ns()
-        entry = await self._asked(lambda: self._store.get(key, tenant=tenant, now_ns=now))
+        entry = await self._asked(self._store.get, key, tenant=tenant, now_ns=now)
         if entry is None or not entry.is_alive(now):
             return None
         if not entry.is_sound(key, tenant):
@@ -109,30 +110,35 @@ class Guarded:
         """Count an entry that cannot be used, and delete it."""
         self.tally.damaged += 1
         log.warning("cache: the entry %s is damaged and was deleted", key[:12])
-        await self._asked(lambda: self._store.delete(key, tenant=tenant))
+        await self._asked(self._store.delete, key, tenant=tenant)
 
-    async def keep(self, key: str, payload: bytes, *, tenant: str | None, ttl: float, stale_ttl: float = 0.0) -> None:
-        """Store `payload` for `ttl` seconds, and `stale_ttl` more for the case that nothing newer can be had."""
+    async def keep(self, key: str, payload: bytes, *, tenant: str | None, ttl: float, stale_ttl: float = 0.0) -> bool:
+        """Store `payload` for `ttl` seconds, and `stale_ttl` more for the case that nothing newer can be had.
+
+        False where the store failed.
+        """
         now = self._clock.wall_ns()
         entry = entry_of(
             key, payload, tenant=tenant, now_ns=now, ttl_ns=round(ttl * 1e9), stale_ttl_ns=round(stale_ttl * 1e9)
         )
-
-        async def put() -> None:
-            await self._store.put(entry, now_ns=now)
-            self.tally.stores += 1
-
-        await self._asked(put)
+        is_kept = await self._asked(self._put, entry, now) or False
         if not 0 <= now - self._swept_ns < SWEEP_NS:
             self._swept_ns = now
-            await self._asked(lambda: self._store.sweep(now_ns=now))
+            await self._asked(self._store.sweep, now_ns=now)
+        return is_kept
 
-    async def _asked(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+    async def _put(self, entry: Entry, now_ns: int) -> bool:
+        await self._store.put(entry, now_ns=now_ns)
+        self.tally.stores += 1
+        return True
+
+    async def _asked(self, ask: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """What the store answers; None where it raises or takes too long, which is counted, and while it rests."""
         if self._rests_until is not None and self._clock.monotonic() < self._rests_until:
             return None
         try:
-            result = await ask() if self._is_instant else await self._in_time(ask)
+            asked = ask(*args, **kwargs)
+            result = await (asked if self._is_instant else self._in_time(asked))
         except Exception as error:  # noqa: BLE001 - a store may be anybody's; whatever it raises is a miss
             self._rests_until = self._clock.monotonic() + REST if isinstance(error, StoreHung) else None
             self.fault(error)
@@ -140,10 +146,10 @@ class Guarded:
         self._is_failing = False
         return result
 
-    async def _in_time(self, ask: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    async def _in_time(self, asked: Coroutine[Any, Any, T]) -> T:
         try:
             async with asyncio.timeout(self._patience) as scope:
-                return await ask()
+                return await asked
         except TimeoutError as error:
             if not scope.expired():
                 raise
@@ -158,5 +164,5 @@ class Guarded:
 
     async def stats(self) -> CacheStats:
         """The counts, and what the store says of itself."""
-        told = await self._asked(lambda: self._store.stats()) or StoreStats(entries=None, bytes=None)
+        told = await self._asked(self._store.stats) or StoreStats(entries=None, bytes=None)
         return CacheStats(**msgspec.structs.asdict(self.tally), **msgspec.structs.asdict(told))

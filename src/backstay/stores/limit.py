@@ -5,7 +5,7 @@ instants are integers below 2^53 (instants are microseconds), so every backend c
 
 What a rule allows, by its `algorithm`; `used` counts granted amounts, as reserved until settled, as settled afterwards:
 
-    strict     a log of (granted at, amount): used in (now - window, now] + amount <= capacity, so any window keeps the limit
+    strict     a log of (granted at, amount): used in [now - window, now] + amount <= capacity, so any window keeps the limit
     bucket     GCRA: a bucket of `burst` units refilled with `capacity` a window; any window holds <= capacity + burst.
                With unit = window / capacity, cost = ceil(amount * unit), depth = floor(burst * unit), in microseconds, and `tat`
                the instant at which the bucket is full again (at first: long ago):
@@ -36,11 +36,16 @@ settle, release and tighten makes a pass.
 
 Predictions. The time until a rule has room for `need` units, if nothing is settled meanwhile; the longest over the rules counts:
 
-    strict     n = ceil(need / capacity) - 1 whole windows, and the time until used <= capacity - (need - n * capacity)
+    strict     n = ceil(need / capacity) - 1 times window + 1, and the time until used <= capacity - (need - n * capacity)
     bucket     base + cost(need) - depth - now, base = max(tat, now); base = tat for an amount above depth that nobody is before
     calendar   until the period's end; unknown where spent + need <= capacity, for what is reserved may come back
     gauge      unknown
     a gate     what is left of it, where its room is less than need
+
+Rounding. Instants are a clock's, rounded to microseconds, so two of them are nearer in truth by up to one than their difference
+says. Hence the closed window of a strict rule: its places are free a microsecond after the window and not with its end, and no
+window of the true clock holds more than the limit, however it lies. (A bucket may let go a microsecond's refill early: less
+than a unit below 60 million a minute.) A predicted wait above `max_wait` by up to SLACK_US is as good as within it.
 
 Instants. Windows, buckets, gates, arrivals and lifetimes go by a clock that never goes back (in memory the monotonic clock; in
 a shared store the server's, raised to the latest instant ever seen); periods go by the wall clock (of the server). Backends
@@ -67,6 +72,9 @@ LARGEST: Final = 2**53 - 1
 RANK: Final[dict[Priority, int]] = {"high": 0, "medium": 1, "low": 2}
 RANK_DELAY: Final = 20_000_000
 """Microseconds by which each lower priority stands as if it had come later."""
+
+SLACK_US: Final = 10
+"""Microseconds by which a predicted wait may exceed the longest: as many windows in line, each with its rounding."""
 
 MAX_WAITING: Final = 10_000
 """Leases that may wait in one store; a list without a bound is a way to fill the memory."""

@@ -52,13 +52,13 @@ class MemoryCache:
 
     async def put(self, entry: Entry, *, now_ns: int) -> None:
         self._check_open()
-        place = (entry.tenant, entry.key)
+        place, size = (entry.tenant, entry.key), entry.size
         with self._lock:
             self._drop(place)
-            if entry.size > self._max_bytes or not entry.is_alive(now_ns):
+            if size > self._max_bytes or not entry.is_alive(now_ns):
                 return
             self._entries[place] = entry
-            self._bytes += entry.size
+            self._bytes += size
             while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
                 self._drop(next(iter(self._entries)))
                 self._evictions += 1

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from backstay.stores.limit import Rule, Standing, crossed
+from backstay.stores.limit import LARGEST, Rule, Standing, crossed
 from backstay.stores.period import Period, period_at
 
 UNKNOWN: Final = -1
@@ -103,7 +103,7 @@ class Logged(msgspec.Struct, gc=False):
 
 
 class Strict(Cell):
-    """A log of grants; they leave it one window after they came."""
+    """A log of grants; they leave it a microsecond after the window in which they came, since instants are rounded."""
 
     __slots__ = ("capacity", "log", "total", "window")
 
@@ -115,7 +115,7 @@ class Strict(Cell):
     def adopt(self, rule: Rule) -> None:
         self.rule = rule
         self.capacity = rule.capacity
-        self.window = rule.window_us
+        self.window = rule.window_us + 1
 
     def _forget(self, now: int) -> None:
         log, edge = self.log, now - self.window
@@ -172,7 +172,7 @@ class Strict(Cell):
 class Bucket(Cell):
     """GCRA: one instant, `tat`, at which the bucket is full again."""
 
-    __slots__ = ("capacity", "depth", "tat", "window")
+    __slots__ = ("amount", "capacity", "cost", "depth", "tat", "window")
 
     def __init__(self, rule: Rule) -> None:
         self.tat = LONG_AGO
@@ -183,9 +183,15 @@ class Bucket(Cell):
         self.capacity = rule.capacity
         self.window = rule.window_us
         self.depth = rule.burst * rule.window_us // rule.capacity
+        self.amount = self.cost = 0
+
+    def _cost(self, amount: int) -> int:
+        """What `amount` costs, remembered: who is asked whether there is room is asked to grant it next."""
+        self.amount, self.cost = amount, -(-amount * self.window // self.capacity)
+        return self.cost
 
     def lacks(self, amount: int, now: int, wall: int) -> bool:
-        cost = -(-amount * self.window // self.capacity)
+        cost = self.cost if amount == self.amount else self._cost(amount)
         base = self.tat if cost > self.depth or self.tat > now else now
         return base + cost - now > self.depth or (self.gate_until > now and self.gate_room < amount)
 
@@ -193,16 +199,17 @@ class Bucket(Cell):
         if self.gate_until > now:
             self.gate_room -= amount
         self.reserved += amount
-        self.tat = max(self.tat, now) + -(-amount * self.window // self.capacity)
+        cost = self.cost if amount == self.amount else self._cost(amount)
+        self.tat = (self.tat if self.tat > now else now) + cost
 
     def settle(self, receipt: None, amount: int, actual: int, now: int) -> tuple[int, ...]:
         self.reserved -= amount
-        if actual > amount:
+        if actual < amount:
+            if self.tat > now:  # no further back than to a full bucket
+                self.tat = max(self.tat - (amount - actual) * self.window // self.capacity, now)
+        elif actual > amount:
             self.overdraft += actual - amount
             self.tat = max(self.tat, now) + -(-(actual - amount) * self.window // self.capacity)
-        elif actual < amount:
-            back = (amount - actual) * self.window // self.capacity
-            self.tat = max(self.tat - back, min(self.tat, now))
         return ()
 
     def delay(self, amount: int, ahead: int, now: int, wall: int) -> int:
@@ -218,17 +225,18 @@ class Bucket(Cell):
 class Count:
     """What one period holds."""
 
-    __slots__ = ("overdraft", "period", "reserved", "spent")
+    __slots__ = ("end", "overdraft", "period", "reserved", "spent", "start")
 
     def __init__(self, period: Period) -> None:
         self.period = period
+        self.start, self.end = period
         self.spent = self.reserved = self.overdraft = 0
 
 
 class Calendar(Cell):
     """A count for each period, kept under its start; the one of now is at hand."""
 
-    __slots__ = ("capacity", "count", "counts")
+    __slots__ = ("alert_from", "capacity", "count", "counts")
 
     def __init__(self, rule: Rule) -> None:
         self.counts: dict[int, Count] = {}
@@ -238,11 +246,12 @@ class Calendar(Cell):
     def adopt(self, rule: Rule) -> None:
         self.rule = rule
         self.capacity = rule.capacity
+        self.alert_from = -(-rule.capacity * min(rule.alert_at) // 100) if rule.alert_at else LARGEST
 
     def at(self, wall: int) -> Count:
         """The count of the period that holds `wall`."""
         count = self.count
-        if not count.period.start <= wall < count.period.end:
+        if not count.start <= wall < count.end:
             assert self.rule.span is not None
             period = period_at(self.rule.span, self.rule.zone, wall)
             count = self.count = self.counts.setdefault(period.start, Count(period))
@@ -251,7 +260,9 @@ class Calendar(Cell):
         return count
 
     def lacks(self, amount: int, now: int, wall: int) -> bool:
-        count = self.at(wall)
+        count = self.count
+        if not count.start <= wall < count.end:
+            count = self.at(wall)
         return count.spent + count.reserved + amount > self.capacity or (
             self.gate_until > now and self.gate_room < amount
         )
@@ -259,7 +270,9 @@ class Calendar(Cell):
     def take(self, amount: int, now: int, wall: int) -> Count:
         if self.gate_until > now:
             self.gate_room -= amount
-        count = self.at(wall)
+        count = self.count
+        if not count.start <= wall < count.end:
+            count = self.at(wall)
         count.reserved += amount
         return count
 
@@ -268,8 +281,8 @@ class Calendar(Cell):
         if actual > amount:
             receipt.overdraft += actual - amount
         before = receipt.spent
-        receipt.spent += actual
-        return crossed(self.rule, before, receipt.spent) if self.rule.alert_at else ()
+        receipt.spent = after = before + actual
+        return () if after < self.alert_from else crossed(self.rule, before, after)
 
     def delay(self, amount: int, ahead: int, now: int, wall: int) -> int:
         count, gate = self.at(wall), super().delay(amount, ahead, now, wall)

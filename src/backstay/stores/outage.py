@@ -4,9 +4,9 @@ A claim that reserves money is refused (StoreFailed) while nobody can say what i
 process alone, against its share of each limit: the limit divided by the number of processes, rounded down. So all of them
 together keep the limits, as far as `processes` is true. (With the whole limit in each, they would allow it as many times.)
 
-A call waits at most `timeout` seconds for the store. After a failure nobody waits at all for `retry_after` seconds, then one
-call tries again. What was granted locally ends locally. It is not told to the store when that is back, so in the window after an
-outage a rate may be counted from nothing once; money never is.
+A call waits at most `timeout` seconds for the store. After a failure nobody waits at all: a task asks the store every
+`retry_after` seconds, and calls go to it again once it has answered. What was granted locally ends locally. It is not told to the
+store when that is back, so in the window after an outage a rate may be counted from nothing once; money never is.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class OutageLimits(LimitStore):
         self._local = MemoryLimits(clock)
         self._local_leases: set[str] = set()
         self._down_since: float | None = None
-        self._next_try = 0.0
+        self._watch: asyncio.Task[None] | None = None
+        self._stop = asyncio.Event()
+        self._is_closed = False
         self._reason: str | None = None
         self._refused = self._shared = self._outages = 0
 
@@ -79,7 +81,7 @@ class OutageLimits(LimitStore):
         )
 
     async def reserve(self, claim: Claim) -> Answer:
-        if claim.lease_id not in self._local_leases and self._is_worth_a_try():
+        if claim.lease_id not in self._local_leases and self._is_asked():
             try:
                 return await self._bounded(self._store.reserve(claim))
             except StoreFailed:
@@ -122,7 +124,7 @@ class OutageLimits(LimitStore):
 
     async def standings(self, scope: str | None = None) -> Sequence[Standing]:
         """The store's; while it is away, those of this process's share."""
-        if self._is_worth_a_try():
+        if self._is_asked():
             try:
                 return await self._bounded(self._store.standings(scope))
             except StoreFailed:
@@ -137,20 +139,35 @@ class OutageLimits(LimitStore):
 
     async def aclose(self) -> None:
         """Close the store; a store that is away is closed without what it owes."""
+        self._is_closed = True
+        if self._watch is not None and self._is_watched():
+            self._stop.set()
+            await self._watch
         try:
             await self._store.aclose()
         except StoreFailed as error:
             self._fell(error)
 
-    def _is_worth_a_try(self) -> bool:
-        """False in the seconds after a failure; then one caller tries, and the others do not wait for it."""
-        now = self._clock.monotonic()
-        if self._down_since is None:
-            return True
-        if now < self._next_try:
-            return False
-        self._next_try = now + self._retry_after
-        return True
+    def _is_asked(self) -> bool:
+        """Whether calls go to the store: while it is up, and where nobody looks after it, since its loop is gone."""
+        return self._down_since is None or not self._is_watched()
+
+    def _is_watched(self) -> bool:
+        watch = self._watch
+        return watch is not None and not watch.done() and watch.get_loop() is asyncio.get_running_loop()
+
+    async def _watched(self, stop: asyncio.Event) -> None:
+        """Ask the store again and again until it answers."""
+        while not stop.is_set():
+            try:
+                async with asyncio.timeout(self._retry_after):
+                    await stop.wait()
+            except TimeoutError:
+                try:
+                    await self._bounded(self._store.standings(""))
+                    return
+                except StoreFailed:
+                    continue  # told by `health`
 
     async def _bounded(self, work: Awaitable[T]) -> T:
         """What the store says, in time."""
@@ -172,8 +189,10 @@ class OutageLimits(LimitStore):
         if self._down_since is None:
             self._down_since = now
             self._outages += 1
-        self._next_try = now + self._retry_after
         self._reason = str(error)
+        if not self._is_closed and not self._is_watched():
+            self._stop = asyncio.Event()
+            self._watch = asyncio.ensure_future(self._watched(self._stop))
 
     def _share(self, claim: Claim) -> Claim:
         entries = tuple(Entry(self._shared_rule(entry.rule), entry.amount) for entry in claim.entries)
