@@ -16,9 +16,12 @@ body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.15rem; margin-top: 2rem; } .note { color: var(--dim); }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 th, td { padding: .25rem .8rem .25rem 0; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
-td.figure, th.figure { text-align: right; } td.figure { white-space: nowrap; }
+td.figure, th.figure { text-align: right; } td.figure, td.word { white-space: nowrap; }
 svg { margin: .5rem 0; border-radius: 4px; } .wide { overflow-x: auto; }
 """.strip()
+
+WORD = 14
+"""Characters of the longest word with hyphens that stays on its line: a day, with room for a time."""
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,10 +58,17 @@ def _figure(chart: Chart) -> str:
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]], *, figures: Sequence[str] = ()) -> str:
     """A table as HTML, its cells escaped; the columns named in `figures` stand to the right."""
-    kinds = ['class="figure"' if name in figures else "" for name in header]
-    head = "".join(f"<th {kind}>{escape(name)}</th>" for name, kind in zip(header, kinds, strict=True))
+    kinds = [' class="figure"' if name in figures else "" for name in header]
+    head = "".join(f"<th{kind}>{escape(name)}</th>" for name, kind in zip(header, kinds, strict=True))
     lines = (
-        "<tr>" + "".join(f"<td {kind}>{escape(cell)}</td>" for cell, kind in zip(row, kinds, strict=True)) + "</tr>"
+        "<tr>"
+        + "".join(f"<td{kind or _kind(cell)}>{escape(cell)}</td>" for cell, kind in zip(row, kinds, strict=True))
+        + "</tr>"
         for row in rows
     )
     return f'<div class="wide"><table>\n<tr>{head}</tr>\n' + "\n".join(lines) + "\n</table></div>"
+
+
+def _kind(cell: str) -> str:
+    """A day or another short word with hyphens is not broken at them."""
+    return ' class="word"' if "-" in cell and " " not in cell and len(cell) <= WORD else ""
