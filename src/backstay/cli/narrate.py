@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import difflib
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
+from backstay.cli.choice import OutputFile
 from backstay.cli.group import Group
 from backstay.errors import ConfigurationError
 
 WEEKS, TICKS = 24, 200
-journal_option = click.option("--journal", type=click.Path(dir_okay=False), help="Record the game in this file.")
+journal_option = click.option("--journal", type=OutputFile(), help="Record the game in this file.")
 model_option = click.option(
     "--model", metavar="PROVIDER:MODEL", help="Who tells it; else the configured model, else rules."
+)
+patience_option = click.option(
+    "--patience",
+    type=click.FloatRange(0.1, 1000),
+    default=1.0,
+    show_default=True,
+    help="Times the seconds that a model is given: 20 for one on this machine.",
 )
 config_option = click.option(
     "--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read."
@@ -40,6 +50,7 @@ def command() -> None:
 @click.option("--load", "is_loaded", is_flag=True, help="Go on with the game in --save.")
 @journal_option
 @model_option
+@patience_option
 @config_option
 def play(weeks: int, seed: int, save_path: str | None, is_loaded: bool, journal: str | None, **options: Any) -> None:
     """Play at this terminal; piped, every line of the input is an order. `help` explains it."""
@@ -66,6 +77,7 @@ def play(weeks: int, seed: int, save_path: str | None, is_loaded: bool, journal:
 @click.option("--quiet", is_flag=True, help="Only the report.")
 @journal_option
 @model_option
+@patience_option
 @config_option
 def run_(ticks: int, seed: int, quiet: bool, journal: str | None, **options: Any) -> None:
     """Let a Reeve of the program's own play, and print the chronicle and a report as JSON."""
@@ -74,8 +86,15 @@ def run_(ticks: int, seed: int, quiet: bool, journal: str | None, **options: Any
 
 @command.command()
 @click.argument("journal", type=click.Path(dir_okay=False, exists=True))
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="Replay under another rule, such as scarce_food=200, and say where the game goes another way.",
+)
 @config_option
-def replay(journal: str, config_path: str | None) -> None:
+def replay(journal: str, rules: tuple[str, ...], config_path: str | None) -> None:
     """Play the game in JOURNAL again, from the journal alone: the same lines, or the first divergence with its tick and field.
 
     Exit codes: 0 the game was the same; 1 it diverged, or the journal is damaged; 2 it is no journal of a game.
@@ -86,7 +105,26 @@ def replay(journal: str, config_path: str | None) -> None:
         facts = run.journal.header.facts
         if facts.get("way") not in ("play", "run"):
             raise ConfigurationError(f"{journal}: this is no journal of a game")
-        asyncio.run(_go(facts, run, _settings(config_path, facts["model"]), _dice(facts), save_path=None))
+        changed = {**facts, "rules": msgspec.json.encode(_numbers(rules)).decode()}
+        asyncio.run(_go(changed, run, _settings(config_path, facts["model"]), _dice(facts), save_path=None))
+
+
+def _numbers(rules: tuple[str, ...]) -> dict[str, int]:
+    """The rules of the options, by name."""
+    from backstay.kits.narrative.setting import Settings
+
+    known = {field.name for field in msgspec.structs.fields(Settings) if field.type is int}
+    found = {}
+    for rule in rules:
+        name, _, number = rule.partition("=")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"there is: {', '.join(sorted(known))}"
+            raise click.BadParameter(f"there is no rule {name!r}; {hint}", param_hint="--rule")
+        if not number.removeprefix("-").isdigit():
+            raise click.BadParameter(f"{rule!r}: write it as NAME=NUMBER, a whole one", param_hint="--rule")
+        found[name] = int(number)
+    return found
 
 
 def _begin(
@@ -94,6 +132,7 @@ def _begin(
     journal: str | None,
     *,
     model: str | None,
+    patience: float,
     config_path: str | None,
     save_path: str | None = None,
 ) -> None:
@@ -103,7 +142,7 @@ def _begin(
     from backstay.replay.run import Run
 
     loaded = choose(config_path, model, quiet=True)
-    facts |= {"model": loaded.model}
+    facts |= {"model": loaded.model, "patience": f"{patience:g}"}
     dice = _dice(facts)
     world = dice_world(dice)
     if journal is None:
@@ -128,18 +167,17 @@ def _dice(facts: dict[str, str]) -> Any:
 
 async def _go(facts: dict[str, str], run: Any, loaded: Any, dice: Any, *, save_path: str | None) -> None:
     """One game as `facts` say, on whatever run: lived, recorded or replayed."""
-    import msgspec
-
     from backstay.kits.narrative.game import Game, load
     from backstay.kits.narrative.play import Table, lead, open_client
-    from backstay.kits.narrative.setting import Settings
+    from backstay.kits.narrative.setting import Settings, changed
     from backstay.replay.replaying import Replaying
 
-    settings = Settings(weeks=int(facts["weeks"]))
     saved = load(facts["saved"].encode()) if "saved" in facts else None
-    async with open_client(loaded, saved.settings if saved else settings) as client:
+    settings = (saved.settings if saved else Settings(weeks=int(facts["weeks"]))).patient(float(facts["patience"]))
+    settings = changed(settings, msgspec.json.decode(facts.get("rules", "{}"), type=dict[str, int]))
+    async with open_client(loaded, settings) as client:
         if saved is not None:
-            game = Game(saved.realm, client=client, run=run, settings=saved.settings)
+            game = Game(saved.realm, client=client, run=run, settings=settings)
         else:
             game = Game.new(seed=int(facts["seed"]), client=client, run=run, settings=settings)
         if facts["way"] == "play":

@@ -57,6 +57,33 @@ def test_a_played_game_replays_with_what_was_typed(folder: Path) -> None:
     assert not (folder / "game.json").exists()
 
 
+def test_a_player_is_told_what_it_is_about(folder: Path) -> None:
+    """The beginning says who one is and how it ends, `advice` says what one may type, and leaving says how it stood."""
+    done = narrate("play", typed="what should I do?\n\nadvice\nquit\n")
+    assert "You are the new Reeve of the Ford" in done.output
+    assert done.output.count("The elders put their heads together") == 2
+    assert "You leave the Ford in week 2. Today" in done.output
+    short = narrate("play", "--weeks", "2", typed="\n\n")
+    assert "Votes: " in short.output
+    assert "Another --seed is another village." in short.output
+    assert max(map(len, short.output.splitlines())) <= 160
+
+
+def test_another_rule_is_a_divergence(folder: Path) -> None:
+    """Replayed under another rule, the game is the same until that rule counts, and the error names the tick."""
+    narrate("run", "--ticks", "24", "--journal", "run.jsonl")
+    assert narrate("replay", "run.jsonl", "--rule", "vote_loyalty=450").exit_code == 0
+    done = narrate("replay", "run.jsonl", "--rule", "vote_loyalty=900")
+    assert isinstance(done.exception, Divergence)
+    assert done.exception.tick == 24
+    assert any("ended" in change.path for change in done.exception.changes)
+    for rule, said in (("scarse_food=2", "did you mean scarce_food"), ("weeks=x", "NAME=NUMBER")):
+        wrong = narrate("replay", "run.jsonl", "--rule", rule)
+        assert wrong.exit_code == 2
+        assert said in wrong.output
+    assert isinstance(narrate("replay", "run.jsonl", "--rule", "weeks=0").exception, ConfigurationError)
+
+
 def test_a_saved_game_is_loaded(folder: Path) -> None:
     """It goes on in the week in which it was saved."""
     narrate("play", "--save", "game.json", typed="\n\nsave\nquit\n")

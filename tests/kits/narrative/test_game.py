@@ -82,6 +82,51 @@ async def _led_week(game: Game) -> None:
     await game.close_week()
 
 
+async def test_titles_do_not_come_again_within_a_season() -> None:
+    """Of six weeks in a row, no two have one title."""
+    shown: list[Week] = []
+    await play(48, shown=shown)
+    titles = [week.title for week in shown]
+    assert [title for place, title in enumerate(titles) if title in titles[max(0, place - 5) : place]] == []
+
+
+async def test_an_order_tells_how_it_was_taken() -> None:
+    """A feast moves everyone, praise one faction, kind words one person; work that they have already costs nothing."""
+    settings = Settings(attention=9)
+    async with open_table(settings) as client:
+        game = Game.new(seed=7, client=client, run=lived(), settings=settings)
+        name = game.realm.people[0].name
+        game.realm.people[0].loyalty = 300
+        assert (await game.say("hold a feast")).effect.startswith("everyone: loyalty +")
+        assert (await game.say("praise the Makers")).effect.startswith("the Makers: ")
+        assert (await game.say(f"talk to {name}: I am sorry")).effect.startswith(f"{name}: loyalty +")
+        left = game.realm.attention
+        again = await game.say("send the Wardens to guard")
+        assert again.outcome.text == "The Wardens have that work already."
+        assert game.realm.attention == left
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("1", "There is no crisis to answer"),
+        ("talk to Nobody: hello", "nobody called Nobody"),
+        ("give Nobody 10 coin", "nobody called Nobody"),
+        ("how much food is there?", "`advice` asks the elders"),
+        ("sing", "was not understood"),
+    ],
+)
+async def test_what_cannot_be_done_says_what_can(words: str, said: str) -> None:
+    """No dead end: the answer names the fault, or a way on; the state and the attention stay as they were."""
+    async with open_table(Settings()) as client:
+        game = Game.new(seed=7, client=client, run=lived())
+        before = msgspec.json.encode(game.realm)
+        heard = await game.say(words)
+    assert not heard.outcome.is_done
+    assert said in heard.outcome.text
+    assert msgspec.json.encode(game.realm) == before
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"version": 2}', b"not json"])
 def test_what_is_no_saved_game_is_refused(data: bytes) -> None:
     """One clear error."""

@@ -42,6 +42,16 @@ FIELDS = ("action", "target", "resource", "amount", "task", "work", "rations")
         ("do not punish the wardens", ("unknown",)),
         ("don\u2019t give them food", ("unknown",)),
         ("sing a song of the moon", ("unknown",)),
+        ("tell the farmers to keep working", ("delegate", "growers", "", 0, "farm")),
+        ("the guards shall go back to their posts", ("delegate", "wardens", "", 0, "guard")),
+        ("throw a party for everybody", ("inspire", "all", "food")),
+        ("get more wood", ("delegate", "", "", 0, "gather")),
+        ("we need more food", ("delegate", "", "", 0, "hunt")),
+        ("defend the village", ("delegate", "", "", 0, "guard")),
+        ("make peace with the traders", ("negotiate", "traders")),
+        ("give medicine to the sick", ("allocate", "all", "medicine", 5)),
+        ("hang Edda", ("suppress", "edda")),
+        ("feed everyone", ("allocate", "all", "food", 20)),
         ("", ("unknown",)),
     ],
 )
@@ -49,6 +59,21 @@ def test_words_become_decisions(words: str, expected: tuple[object, ...]) -> Non
     """Verb, object and amount, in figures, words and parts of the store; what is denied is not asked for."""
     decision = interpret(words, WORLD)
     assert tuple(getattr(decision, name) for name in FIELDS[: len(expected)]) == expected
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["talk to Wystan", "give Wystan 10 coin", "hand 5 food to old Wystan", "punish wystan", "ask Wystan's advice"],
+)
+def test_a_name_that_nobody_has_is_not_taken_for_everybody(words: str) -> None:
+    """Who is named and does not live here is the target as they were named, so that it can be said."""
+    assert interpret(words, WORLD).target == "wystan"
+
+
+@pytest.mark.parametrize("words", ["speak to them", "hand out food", "share the food", "give food to the poor"])
+def test_what_is_no_name_is_not_taken_for_one(words: str) -> None:
+    """Pronouns, articles and those in need are everybody, or nobody in particular."""
+    assert interpret(words, WORLD).target in ("", "all")
 
 
 @pytest.mark.parametrize(

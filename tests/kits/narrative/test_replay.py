@@ -50,7 +50,7 @@ async def test_a_game_told_by_a_model_replays_without_it(tmp_path: Path) -> None
     with replay(tmp_path / "run.jsonl") as run:
         assert await go(run, service=other) == first
     assert other.calls == []
-    assert first[0].calls["world_narrative/model"] == WEEKS
+    assert first[0].calls["world_narrative/model"] == first[0].weeks > 10
 
 
 async def test_draws_and_frames_stand_in_the_journal(tmp_path: Path) -> None:

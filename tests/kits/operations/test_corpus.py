@@ -43,3 +43,11 @@ def test_a_quiet_series_stays_quiet(corpus: Path) -> None:
     quiet = [one for one in anomalies(corpus / "data" / "nab_metrics") if one.score.windows == 0]
     assert quiet
     assert [one.name for one in quiet if one.score.false_alarms] == []
+
+
+def test_rules_hold_where_they_were_not_settled(corpus: Path, bench: ModuleType) -> None:
+    """With rules and settings chosen on all others: the top 3 has its bar in every scenario taken together, windows are found."""
+    left = bench.held_out_causes(corpus)
+    assert bench.within(left, 3) / len(left) >= 0.7
+    score = bench.held_out_anomalies(corpus)
+    assert score.found / score.windows > 0.5

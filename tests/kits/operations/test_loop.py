@@ -14,13 +14,14 @@ from backstay.errors import ConfigurationError, ServerFault
 from backstay.kits.operations.advice import ModelAdviser, PolicyAdviser, action_facts
 from backstay.kits.operations.compare import Course, run_policy
 from backstay.kits.operations.knowledge import Entry, KnowledgeBase
-from backstay.kits.operations.loop import ControlLoop, Modelling, Round, read_trace, write_round
+from backstay.kits.operations.loop import ControlLoop, Round, read_trace, write_round
 from backstay.kits.operations.policy import Static, Thresholds
 from backstay.kits.operations.predictive import Predictive
 from backstay.kits.operations.replay import replay
 from backstay.kits.operations.setting import Tier
 from backstay.kits.operations.state import State
 from backstay.kits.operations.system import WEB_ACTIONS, SimulatedTier
+from backstay.kits.operations.thinking import Thinker
 from backstay.kits.operations.tier import WebTier
 from backstay.kits.operations.toolbox import View, toolbox
 from backstay.kits.operations.trace import waves
@@ -167,8 +168,7 @@ async def test_an_agent_without_a_model(client: Make) -> None:
 async def test_a_world_model_is_kept(client: Make) -> None:
     """Each round has one; the first knows one observation only, the second what changed."""
     async with client() as asked:
-        modelling = Modelling(client=asked, library=PromptLibrary())
-        loop = ControlLoop(tier(), PolicyAdviser(Static(), name="static"), modelling=modelling)
+        loop = ControlLoop(tier(), PolicyAdviser(Static(), name="static"), thinker=Thinker(asked))
         first, second = await rounds_of(loop, 2)
     assert first.world is not None
     assert second.world is not None
@@ -202,6 +202,13 @@ def test_knowledge_outlives_the_program(tmp_path: Path) -> None:
     path.write_bytes(b"nonsense\n" + path.read_bytes())
     with pytest.raises(ConfigurationError, match=":1"):
         KnowledgeBase(path)
+
+
+def test_an_empty_trace_is_told(tmp_path: Path) -> None:
+    """A file without a round is named, with how to get one."""
+    (tmp_path / "empty.jsonl").write_bytes(b"")
+    with pytest.raises(ConfigurationError, match=r"empty\.jsonl: holds no round; write a trace with"):
+        read_trace(tmp_path / "empty.jsonl")
 
 
 async def test_a_run_is_decided_again_the_same(course: Course, tmp_path: Path) -> None:

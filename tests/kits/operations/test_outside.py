@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,8 +18,8 @@ from hypothesis import strategies as st
 from backstay.cli.operations import command
 from backstay.errors import ConfigurationError
 from backstay.kits.operations.advice import PolicyAdviser
-from backstay.kits.operations.loop import ControlLoop
-from backstay.kits.operations.metric import CsvSource, PrometheusSource, Watched, parse_prometheus
+from backstay.kits.operations.loop import ControlLoop, read_trace
+from backstay.kits.operations.metric import CsvSource, Watched
 from backstay.kits.operations.policy import Thresholds
 from backstay.kits.operations.setting import Tier
 from backstay.kits.operations.state import Action
@@ -117,23 +120,55 @@ async def test_a_server_that_leaves_is_told() -> None:
             await system.ask("get_dimmer")
 
 
-TEXT = """\
-# HELP http_requests_total Requests.
-# TYPE http_requests_total counter
-http_requests_total{method="post",code="200"} 1027 1395066363000
-http_requests_total{method="get", path="C:\\\\a \\"b\\"",} 3
-process_cpu_seconds 0.5
-broken{ 7
-temperature NaN
-"""
+@pytest.mark.server
+async def test_a_late_answer_is_not_the_next_one() -> None:
+    """A server that says nothing in time is a time-out; what it says later belongs to a connection that is gone."""
+    asked: list[str] = []
+    gate = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while line := await reader.readline():
+            asked.append(line.decode().strip())
+            if asked == ["get_dimmer"]:
+                await gate.wait()
+            for byte in b"0.5\n" if asked[-1] == "get_dimmer" else b"3\n":  # one byte a packet
+                writer.write(bytes([byte]))
+                await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(slow, "127.0.0.1", 0)
+    async with server, SwimSystem(port=server.sockets[0].getsockname()[1], timeout=0.05) as system:
+        with pytest.raises(TimeoutError):
+            await system.ask("get_dimmer")
+        assert await system.ask("get_servers") == "3"
+        gate.set()
+        assert await system.ask("get_servers") == "3"
+    assert asked == ["get_dimmer", "get_servers", "get_servers"]
 
 
-def test_prometheus_text() -> None:
-    """Samples with labels in their order; comments, NaN and what is no sample are passed over."""
-    found = parse_prometheus(TEXT)
-    assert found['http_requests_total{code="200",method="post"}'] == 1027
-    assert found["process_cpu_seconds"] == 0.5
-    assert len(found) == 3
+@pytest.mark.server
+@pytest.mark.slow
+def test_the_command_serves_and_looks_after(tmp_path: Path) -> None:
+    """`serve` in one process, `run --swim` in another, over a socket: the tier is observed and adapted."""
+    command = [sys.executable, "-u", "-m", "backstay", "operations"]
+    environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"}
+    serving = [*command, "serve", "--port", "0", "--speed", "600", "--minutes", "600"]
+    with subprocess.Popen(serving, env=environment, cwd=tmp_path, text=True, stdout=subprocess.PIPE) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[-1]
+            looking = [*command, "run", "--swim", address, "--rounds", "6", "--period", "0.3", "--out", "run.jsonl"]
+            done = subprocess.run(
+                looking, env=environment, cwd=tmp_path, text=True, capture_output=True, timeout=60, check=False
+            )
+        finally:
+            server.kill()
+    assert done.returncode == 0, done.stderr
+    assert "6 rounds, decided by rule:predictive" in done.stdout
+    rounds = read_trace(tmp_path / "run.jsonl")
+    assert len(rounds) == 6
+    assert all(one.state.metrics["max_servers"] == 3 for one in rounds)
+    assert any(one.done for one in rounds)
 
 
 async def test_files_are_watched(tmp_path: Path) -> None:
@@ -150,19 +185,6 @@ async def test_files_are_watched(tmp_path: Path) -> None:
     assert [one.status for one in found[1].executions] == ["refused"]
     with pytest.raises(ConfigurationError, match="no column 'load'"):
         await CsvSource(path, {"load": "load"}).read()
-
-
-@pytest.mark.server
-async def test_prometheus_files_and_urls(tmp_path: Path) -> None:
-    """A file is read anew each time; a URL needs a transport."""
-    path = tmp_path / "metrics.prom"
-    path.write_text("up 1\n", encoding="utf-8")
-    source = PrometheusSource(str(path), {"up": "is_up"})
-    assert await source.read() == {"is_up": 1.0}
-    path.write_text("up 0\n", encoding="utf-8")
-    assert await source.read() == {"is_up": 0.0}
-    with pytest.raises(ConfigurationError, match="transport"):
-        PrometheusSource("http://127.0.0.1:1/metrics")
 
 
 def run(*arguments: str, code: int = 0) -> str:
@@ -199,4 +221,7 @@ def test_the_command_watches(tmp_path: Path) -> None:
     path.write_text("response_time_ms,utilisation\n90,0.5\n1500,0.99\n", encoding="utf-8")
     assert "2 rounds" in run("run", "--csv", str(path), "--policy", "thresholds")
     run("run", "--csv", str(path), "--swim", "127.0.0.1:1", code=2)
-    assert "swim is away" in run("run", "--swim", "127.0.0.1:1", "--period", "0.001", code=1)
+    away = run("run", "--swim", "127.0.0.1:1", "--period", "0.001", code=1)
+    assert "swim is away" in away
+    assert "at its end" not in away
+    assert "no folder" in run("run", "--rounds", "1", "--html", str(tmp_path / "no" / "run.html"), code=2)

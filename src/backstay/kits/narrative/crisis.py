@@ -96,7 +96,7 @@ def _end(realm: Realm, crisis: Crisis, averted: int) -> str:
     _suffer(realm, crisis, 1000 - averted)
     realm.crisis, realm.last_crisis = None, realm.week
     realm.events.append(Event(kind="crisis_over", what=crisis.title, who=crisis.type, count=averted))
-    return "met" if averted >= 700 else "half met" if averted >= 350 else "let run its course"
+    return "dealt with" if averted >= 700 else "half dealt with" if averted >= 350 else "it took its course"
 
 
 def _averted(realm: Realm, approach: str, run: Run) -> int:

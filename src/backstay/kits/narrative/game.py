@@ -24,17 +24,29 @@ from backstay.kits.narrative.order import Decision, Outcome, carry_out, shift
 from backstay.kits.narrative.problem import find_problems
 from backstay.kits.narrative.realm import Crisis, Person, Realm, new_realm
 from backstay.kits.narrative.setting import Settings
+from backstay.kits.narrative.view import effect_of, hearts
 from backstay.kits.narrative.week import live
 from backstay.replay.run import Run, sha_of, state_of
 
 FEELINGS: Final = {"warmer": 25, "same": 0, "colder": -25}
+HEADINGS: Final = 6
+"""Weeks within which no title comes again: a season."""
+
 CHOICE: Final = re.compile(r"\s*([1-9])\s*\.?\s*")
 
 
+UNASKED: Final = (
+    "Nobody is there to answer. `status` and `people` show how things stand, `advice` asks the elders, and "
+    "`talk to NAME: ...` asks a person."
+)
+
+
 class Heard(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of something that the player said: the outcome, how it was understood, and who spoke, if somebody did."""
+    """What came of something that the player said: the outcome, how people took it (`effect`, empty where they did not mind), how
+    it was understood, and who spoke, if somebody did."""
 
     outcome: Outcome
+    effect: str = ""
     decision: Decision | None = None
     told: Told | None = None
     speaker: str = ""
@@ -78,6 +90,8 @@ class Game:
         self.narrator = Narrator(client, settings=settings)
         self._story = hashlib.sha256()
         self.last_hash = ""
+        self.change: dict[str, int] = {}
+        self._opened: dict[str, int] = {}
         self._open_week()
 
     @classmethod
@@ -94,27 +108,39 @@ class Game:
     def _open_week(self) -> None:
         self._run.tick(self.realm.week)
         self.realm.attention = self.settings.attention
+        self._opened = dict(self.realm.stock)
         self.realm.events = []
         self.narrator.open_week(self.realm)
 
     async def say(self, words: str) -> Heard:
         """Carry out what `words` ask for: the number of a way to meet the crisis, or an order in any words."""
-        realm = self.realm
-        if realm.attention < 1:
+        if self.realm.attention < 1:
             return Heard(outcome=Outcome(is_done=False, text="There is no time left this week."))
+        before = hearts(self.realm)
+        heard = await self._heard(words)
+        if not heard.outcome.is_done:
+            return heard
+        self.realm.attention -= 1
+        return msgspec.structs.replace(
+            heard, effect=effect_of(self.realm, before, heard.decision.target if heard.decision else "")
+        )
+
+    async def _heard(self, words: str) -> Heard:
+        realm = self.realm
         choice = CHOICE.fullmatch(words)
         if choice is not None and realm.crisis is not None:
-            return self._spend(Heard(outcome=self._meet(realm.crisis, int(choice[1]))))
+            return Heard(outcome=self._meet(realm.crisis, int(choice[1])))
+        if choice is not None:
+            said = "There is no crisis to answer. Orders are said in words; `help` tells how."
+            return Heard(outcome=Outcome(is_done=False, text=said))
         decision, told = await self.narrator.interpret(realm, words)
         person = next((one for one in realm.people if one.id == decision.target), None)
         if decision.action == "negotiate" and person is not None:
-            return self._spend(await self._talk(person, words, decision))
-        return self._spend(Heard(outcome=carry_out(realm, decision), decision=decision, told=told))
-
-    def _spend(self, heard: Heard) -> Heard:
-        if heard.outcome.is_done:
-            self.realm.attention -= 1
-        return heard
+            return await self._talk(person, words, decision)
+        outcome = carry_out(realm, decision)
+        if decision.action == "unknown" and words.rstrip().endswith("?"):
+            outcome = Outcome(is_done=False, text=UNASKED)
+        return Heard(outcome=outcome, decision=decision, told=told)
 
     def _meet(self, crisis: Crisis, number: int) -> Outcome:
         if number > len(crisis.options):
@@ -151,6 +177,7 @@ class Game:
         story = " ".join(told.value["narrative"].split())
         title = " ".join(told.value["title"].split())
         realm.told = self._latest([*realm.told, *sentences(story)])
+        realm.headings = [*realm.headings[-HEADINGS + 1 :], title]
         self._note(f"{title}: {story}")
         week = Week(
             number=realm.week,
@@ -161,6 +188,7 @@ class Game:
             crisis=crisis,
             crisis_told=crisis_told,
         )
+        self.change = {good: count - self._opened[good] for good, count in realm.stock.items()}
         if not realm.ended:
             realm.week += 1
             self._open_week()

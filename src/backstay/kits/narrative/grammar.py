@@ -22,7 +22,7 @@ Rules: TypeAlias = Mapping[str, Sequence[str]]
 
 PLACE: Final = re.compile(r"\{([a-z_]+)\}")
 END: Final = re.compile(r"(?<=[.!?])[\"\u201d]?\s+")
-CANDIDATES: Final = 6
+CANDIDATES: Final = 12
 TRIES: Final = 4096
 """Numbers that are looked at before the rule has nothing new to say."""
 

@@ -26,13 +26,13 @@ LESS_SURE: Final = 0.15
 VERBS: Final[Mapping[Action, str]] = {
     "allocate": "allocate give share hand distribute grant pay spend offer feed donate provide gift reward hands gives",
     "delegate": "delegate assign send order task command put set have let make tell appoint charge move dispatch "
-    "build construct finish raise work start begin",
+    "build construct finish raise work start begin repair mend get fetch bring collect need",
     "negotiate": "negotiate talk speak meet parley mediate listen bargain discuss apologize apologise reconcile visit "
-    "ask confer settle hear consult",
+    "ask confer settle hear consult peace",
     "inspire": "inspire motivate encourage praise rally cheer speech address thank comfort reassure hearten toast "
-    "celebrate feast festival promise",
+    "celebrate feast festival party promise console hug",
     "suppress": "suppress restrict punish arrest forbid ban threaten silence jail imprison confine curfew crush fine "
-    "restrain lock crack whip",
+    "restrain lock crack whip kill hang execute beat attack hurt exile banish chain flog",
 }
 TASKS: Final = {
     "farm": "farm farming harvest fields field plough plow sow plant reap crops",
@@ -62,10 +62,32 @@ WORKS: Final = {
     "palisade": "palisade wall walls fence stockade",
     "infirmary": "infirmary hospital sickhouse",
 }
-EVERYBODY: Final = frozenset(
-    ("everyone", "everybody", "people", "villagers", "folk", "all", "town", "village", "households", "families")
-)
+EVERYBODY: Final = frozenset((
+    "everyone", "everybody", "people", "villagers", "folk", "all", "town", "village", "households", "families", "sick", "ill",
+    "hungry", "poor", "needy", "children", "houses", "each", "ourselves",
+))  # fmt: skip
+PLACES: Final = frozenset(("town", "village"))
+"""What is everybody, and also where they live: "defend the village" sends nobody in particular."""
+
 DENIALS: Final = frozenset(["don't", "dont", "not", "never", "stop", "won't", "cannot", "without", "no"])
+FEASTS: Final = frozenset(["feast", "festival", "banquet", "celebrate", "party", "dance", "revel"])
+USUAL: Final = re.compile(
+    r"\b(?:keep|go on|continue|carry on|stay|back to|return to) (?:on )?(?:with )?(?:(?:the|their|its|your) )?"
+    r"(?:usual |own )?(?:work|working|trade|job|post|posts|craft)\b"
+)
+"""How people are sent back to their own trade."""
+
+BEFORE: Final = frozenset(("to", "with"))
+TITLES: Final = frozenset(("the", "old", "young", "mister", "good"))
+PRONOUNS: Final = frozenset((
+    "me", "him", "her", "it", "us", "them", "you", "myself", "someone", "somebody", "anyone", "anybody", "my", "your", "their",
+    "his", "our", "a", "an", "this", "that", "these", "those", "what", "about", "how", "why", "if", "whether", "some", "out",
+    "more", "less", "half", "up", "away", "for", "from", "in", "on", "at", "of", "and", "or", "now", "then", "be", "down", "as",
+    "over", "back", "around", "again", "hard", "harder", "well", "extra", "few", "little", "plenty", "please", "store", "sacks",
+    "measures", "pieces", "reeve", "week", "today", "tonight", "him", "every", "any", "no", "none", "anything", "something",
+))  # fmt: skip
+"""What stands behind "talk to" and is no name."""
+
 CLAUSE: Final = 4
 """Words that a denial reaches ahead."""
 
@@ -83,7 +105,7 @@ def interpret(text: str, world: Mapping[str, Any]) -> Decision:
     """The Decision that `text` asks for in `world` (the view that the prompt carries)."""
     words = WORD.findall(text.lower().replace("\u2019", "'"))
     heard = _Heard(words, world)
-    for read in (heard.rations, heard.feast, heard.work, heard.task, heard.verb):
+    for read in (heard.rations, heard.feast, heard.work, heard.usual, heard.task, heard.verb):
         decision = read()
         if decision is not None:
             return decision
@@ -99,6 +121,10 @@ def _index(table: Mapping[Key, str]) -> dict[str, Key]:
 
 VERB_OF, TASK_OF, GOOD_OF = _index(VERBS), _index(TASKS), _index(GOODS)
 FACTION_OF, WORK_OF = _index(FACTIONS), _index(WORKS)
+BROUGHT: Final = {"timber": "gather", "medicine": "buy", "food": "hunt", "coin": "trade"}
+"""What is done to have more of something."""
+
+TRADE_OF: Final = {"growers": "farm", "makers": "gather", "wardens": "guard", "traders": "trade"}
 KNOWN: Final = frozenset({*VERB_OF, *TASK_OF, *GOOD_OF, *FACTION_OF, *WORK_OF, *EVERYBODY, *NUMBERS})
 
 
@@ -111,7 +137,7 @@ class _Heard:
         self.verbs = [VERB_OF[word] for place, word in enumerate(words) if word in VERB_OF and not self._denied(place)]
         self.is_denied = not self.verbs and any(word in VERB_OF for word in words)
         self.target = self._target()
-        self.good = next((GOOD_OF[word] for word in words if word in GOOD_OF), "")
+        self.good = next((GOOD_OF[word] for word in words if word in GOOD_OF), "food" if "feed" in words else "")
         self.task_word = next(
             (TASK_OF[word] for place, word in enumerate(words) if word in TASK_OF and not self._denied(place)), ""
         )
@@ -185,7 +211,7 @@ class _Heard:
 
     def feast(self) -> Decision | None:
         """A feast lifts hearts and takes food."""
-        if not {"feast", "festival", "banquet", "celebrate"} & set(self.words) or self.is_denied:
+        if not FEASTS & set(self.words) or self.is_denied:
             return None
         return self._decide("inspire", target=self.target or "all", resource="food", amount=self.amount())
 
@@ -196,6 +222,12 @@ class _Heard:
             return None
         return self._decide("delegate", target=self.target, task="build", work=work)
 
+    def usual(self) -> Decision | None:
+        """A faction goes on with its own trade, or back to it."""
+        if self.target not in TRADE_OF or not USUAL.search(" ".join(self.words)):
+            return None
+        return self._decide("delegate", target=self.target, task=TRADE_OF[self.target])
+
     def task(self) -> Decision | None:
         """A kind of work for a faction: after a verb of sending, or where there is no other verb."""
         if not self.task_word or self.task_word == "build":
@@ -204,21 +236,38 @@ class _Heard:
             return None
         is_plain = not self.verbs and not self.is_denied
         rests = self.task_word == "rest" and "allocate" in self.verbs
+        target = "" if self.target == "all" and not (EVERYBODY - PLACES) & set(self.words) else self.target
         if not ("delegate" in self.verbs or is_plain or rests):
             return None
-        return self._decide("delegate", target=self.target, task=self.task_word)
+        return self._decide("delegate", target=target, task=self.task_word)
 
     def verb(self) -> Decision | None:
         """The first verb that is not denied."""
         if not self.verbs:
             return None
-        action: Action = self.verbs[0]
+        action: Action = "negotiate" if "peace" in self.words and "negotiate" in self.verbs else self.verbs[0]
         if self.good and (action == "allocate" or (action == "delegate" and self.amount())):
             amount = self.amount()
+            assumed = min(ASSUMED, max(1, int(self.world.get("stock", {}).get(self.good, ASSUMED))))
             return self._decide(
-                "allocate", doubt=not amount, target=self.target or "all", resource=self.good, amount=amount or ASSUMED
+                "allocate",
+                doubt=not amount,
+                target=self.target or self._stranger() or "all",
+                resource=self.good,
+                amount=amount or assumed,
             )
+        if action == "delegate" and self.good in BROUGHT:
+            return self._decide("delegate", target=self.target, task=BROUGHT[self.good])
         if action in ("allocate", "delegate"):
             return None
-        target = self.target or ("all" if action == "inspire" else "")
-        return self._decide(action, doubt=not target, target=target)
+        target = self.target or ("all" if action == "inspire" else self._stranger())
+        return self._decide(action, doubt=not self.target, target=target)
+
+    def _stranger(self) -> str:
+        """A name that nobody here has, so that it can be said that nobody has it."""
+        places = [place for place, word in enumerate(self.words) if word in BEFORE or word in VERB_OF]
+        for place in places:
+            word = next((one for one in self.words[place + 1 : place + 3] if one not in TITLES), "").removesuffix("'s")
+            if word and not word.isdigit() and word not in KNOWN and word not in PRONOUNS and word not in BEFORE:
+                return word
+        return ""

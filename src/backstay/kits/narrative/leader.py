@@ -27,6 +27,19 @@ def orders(realm: Realm, settings: Settings) -> Iterator[str]:
     yield from _hearts(realm)
 
 
+def advice(realm: Realm, settings: Settings, most: int = 3) -> str:
+    """What the elders would do this week, in words that the player may say, the most urgent first."""
+    said = []
+    for words in orders(realm, settings):
+        is_choice = realm.crisis is not None and words.isdigit()
+        said.append(f"Meet the crisis: {words}." if is_choice else words)
+        if len(said) == most:
+            break
+    if not said:
+        return "The elders look at the store, and at each other. Nothing presses; let the week pass."
+    return "\n".join(["The elders put their heads together:", *(f"  {one}" for one in said)])
+
+
 def _choose(realm: Realm) -> str:
     """Pay where the store holds it, else talk, else whatever is left."""
     assert realm.crisis is not None

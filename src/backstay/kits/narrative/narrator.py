@@ -96,7 +96,7 @@ class Narrator:
 
     async def tell(self, realm: Realm) -> Told:
         """The week as prose: `title` and `narrative`."""
-        return await self._ask("world_narrative", realm, week=week_view(realm), recent=realm.told)
+        return await self._ask("world_narrative", realm, week=week_view(realm), recent=[*realm.headings, *realm.told])
 
     async def converse(self, realm: Realm, person: Person, words: str) -> Told:
         """What a person answers: `reply`, `topic`, `feeling`."""

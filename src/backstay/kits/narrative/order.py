@@ -10,6 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 import msgspec
 
+from backstay.kits.narrative.problem import sentence_case
 from backstay.kits.narrative.realm import GOODS, TASKS, WORKS, Event, Faction, Person, Realm
 
 Action: TypeAlias = Literal["allocate", "delegate", "negotiate", "inspire", "suppress", "unknown"]
@@ -66,7 +67,8 @@ def carry_out(realm: Realm, decision: Decision) -> Outcome:
     }.get(decision.action)
     if does is None:
         return _refused(
-            "That was not understood. Try: give 40 food to the Makers; send the Wardens to hunt; talk to a name."
+            "That was not understood. Say it as in: give 40 food to the Makers; send the Wardens to hunt; talk to a name. "
+            "`help` has all of it, `advice` asks the elders."
         )
     outcome = does(realm, decision)
     if outcome.is_done:
@@ -101,6 +103,11 @@ def _refused(text: str) -> Outcome:
     return Outcome(is_done=False, text=text)
 
 
+def _nobody(target: str) -> Outcome:
+    name = " ".join(target.split())[:40].capitalize()
+    return _refused(f"There is nobody called {name} at the Ford; `people` tells who lives here.")
+
+
 def _done(text: str, deed: str, what: str = "", count: int = 0) -> Outcome:
     return Outcome(is_done=True, text=text, deed=deed, what=what, count=count)
 
@@ -117,7 +124,7 @@ def _allocate(realm: Realm, decision: Decision) -> Outcome:
         return _refused(f"There is only {realm.stock[good]} {good} in the store.")
     people = households(realm, decision.target)
     if not people:
-        return _refused(f"There is nobody called {decision.target}.")
+        return _nobody(decision.target)
     realm.stock[good] -= decision.amount
     text = f"{decision.amount} {good} to {name_of(realm, decision.target)}"
     if good == "medicine":
@@ -154,13 +161,20 @@ def _delegate(realm: Realm, decision: Decision) -> Outcome:
         return _refused(f"Build what? There is {', '.join(WORKS)}.")
     if decision.task == "build" and realm.is_built(decision.work):
         return _refused(f"The {decision.work} is finished.")
-    for faction in _factions(realm, decision):
+    whom = name_of(realm, _whom(realm, decision))
+    factions = _factions(realm, decision)
+    if not factions:
+        return _nobody(decision.target)
+    work = decision.work if decision.task == "build" else ""
+    if all((one.task, one.work) == (decision.task, work) for one in factions):
+        return _refused(f"{sentence_case(whom)} {'has' if len(factions) > 1 else 'have'} that work already.")
+    for faction in factions:
         faction.away = 0 if faction.task != decision.task else faction.away
-        faction.task, faction.work = decision.task, decision.work if decision.task == "build" else ""
-    what = f"build the {decision.work}" if decision.task == "build" else decision.task
-    return _done(
-        f"{name_of(realm, _whom(realm, decision))} will {what}", "delegate", SENT[decision.task].format(decision.work)
-    )
+        faction.task, faction.work = decision.task, work
+    where = SENT[decision.task].format(decision.work)
+    is_idle = decision.task == "farm" and realm.season == "winter"
+    warned = "; the ground is frozen, and will give next to nothing" if is_idle else ""
+    return _done(f"{whom} {'goes' if len(factions) > 1 else 'go'} {where}{warned}", "delegate", where)
 
 
 def _factions(realm: Realm, decision: Decision) -> list[Faction]:
@@ -181,7 +195,7 @@ def _negotiate(realm: Realm, decision: Decision) -> Outcome:
         return _refused("Talk with whom? Name a person or a faction; `people` tells who lives here.")
     people = households(realm, decision.target)
     if not people:
-        return _refused(f"There is nobody called {decision.target}.")
+        return _nobody(decision.target)
     for faction in realm.factions:
         members = [person for person in people if person.faction == faction.id]
         is_whole = len(members) == len(realm.members(faction.id)) and len(members) > 1
@@ -198,7 +212,7 @@ def _negotiate(realm: Realm, decision: Decision) -> Outcome:
 def _inspire(realm: Realm, decision: Decision) -> Outcome:
     people = households(realm, decision.target)
     if not people:
-        return _refused(f"There is nobody called {decision.target}.")
+        return _nobody(decision.target)
     is_feast = decision.resource == "food"
     food = max(FEAST, decision.amount) if is_feast else 0
     if food > realm.stock["food"]:
@@ -218,8 +232,9 @@ def _suppress(realm: Realm, decision: Decision) -> Outcome:
         return _refused("Hold down whom? Name a faction or a person; or cut the rations.")
     people = households(realm, decision.target)
     if not people:
-        return _refused(f"There is nobody called {decision.target}.")
+        return _nobody(decision.target)
     faction = realm.faction(people[0].faction)
     faction.restricted = 3
     shift(people, mood=-50, loyalty=-60)
-    return _done(f"{faction.name} are held down for three weeks", "suppress")
+    whom = f"{people[0].name} is kept at home, and {faction.name}" if decision.target != faction.id else faction.name
+    return _done(f"{whom} are held down for three weeks: they work less, and nobody leaves", "suppress")

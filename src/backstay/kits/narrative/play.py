@@ -6,7 +6,9 @@ the letter. `Report` sums a game up; two games with one report had the same stat
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -14,9 +16,9 @@ from backstay.client import Client
 from backstay.config import Loaded
 from backstay.kits.narrative.dice import Dice
 from backstay.kits.narrative.game import Game, Week, save
-from backstay.kits.narrative.leader import orders
+from backstay.kits.narrative.leader import advice, orders
 from backstay.kits.narrative.rules import RULES
-from backstay.kits.narrative.screen import HELP, Screen
+from backstay.kits.narrative.screen import HELP, Screen, intro
 from backstay.kits.narrative.setting import OFFLINE, Settings, fitted
 from backstay.ledger.base import Ledger
 from backstay.ledger.memory import MemoryLedger
@@ -25,6 +27,11 @@ from backstay.offline.rules import SHIPPED
 from backstay.ports import World
 from backstay.replay.run import Run
 from backstay.service import Service
+
+ASKED: Final = re.compile(
+    r"(?:any |your |need )?(?:advice|advise|hint|hints|counsel|ideas?)|what (?:should|can|could|shall|do|must) (?:i|we)\b.*"
+)
+"""What is a question to the elders and no order."""
 
 KEPT_ROWS = 1000
 """Ledger rows that an offline game keeps, in memory: it costs nothing, and the user's ledger is for what does."""
@@ -118,10 +125,16 @@ class Table:
     async def play(self) -> Report:
         """Until the game ends or the player leaves."""
         game, screen = self._game, self._screen
+        if game.realm.week == 1:
+            screen.say(intro(game))
         while not game.realm.ended:
             self._saved = save(game, self._dice.position)
             screen.week(game)
             if not await self._week():
+                votes, heads = game.votes(), game.realm.heads
+                screen.say(
+                    f"You leave the Ford in week {game.realm.week}. Today {votes} of {heads} would vote for you."
+                )
                 return Report.of(game)
             screen.told(game, await game.close_week())
         screen.ending(game)
@@ -158,6 +171,8 @@ class Table:
             self._screen.say(HELP)
         elif words == "status":
             self._screen.week(self._game)
+        elif ASKED.fullmatch(words.rstrip(" ?!.")):
+            self._screen.say(advice(self._game.realm, self._game.settings))
         elif words == "people":
             self._screen.say(self._people())
         elif words == "save":

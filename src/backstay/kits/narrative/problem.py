@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final, Literal
+
+import msgspec
 
 from backstay.kits.narrative.realm import Problem, Realm
 from backstay.kits.narrative.setting import CONFLICT, GRIEVANCE, MORALE, SCARCITY, Settings, band_of
@@ -15,8 +18,8 @@ def find_problems(realm: Realm, settings: Settings) -> list[Problem]:
     """The problems of this week, the worst first; among equals, in the order of the types above."""
     found = [
         *_scarcity(realm, settings),
-        *_conflicts(realm, settings),
-        *_morale(realm, settings),
+        *_low(realm, CONFLICTS, settings.conflict_loyalty),
+        *_low(realm, HEARTS, settings.crisis_mood),
         *_grievances(realm, settings),
     ]
     return sorted(found, key=lambda problem: -problem.severity)
@@ -40,36 +43,39 @@ def _scarcity(realm: Realm, settings: Settings) -> Iterator[Problem]:
         )
 
 
-def _conflicts(realm: Realm, settings: Settings) -> Iterator[Problem]:
+class _Low(msgspec.Struct, frozen=True):
+    """A faction's mean that is too low: which one, the type of the problem, what is said of it, and what could be done."""
+
+    what: Literal["mood", "loyalty"]
+    type: str
+    said: str
+    ways: tuple[str, ...]
+
+
+CONFLICTS: Final = _Low(
+    "loyalty", CONFLICT, "are close to breaking with you", ("negotiate with {}", "give coin to {}", "suppress {}")
+)
+HEARTS: Final = _Low("mood", MORALE, "have lost heart", ("inspire {}", "let {} rest", "give food to {}"))
+
+
+def _low(realm: Realm, low: _Low, threshold: int) -> Iterator[Problem]:
+    """The factions whose mean is below `threshold`."""
     for faction in realm.factions:
-        loyalty = realm.mean(faction.id, "loyalty")
-        if loyalty < settings.conflict_loyalty:
-            severity = below(loyalty, settings.conflict_loyalty)
+        value = realm.mean(faction.id, low.what)
+        if value < threshold:
+            severity = below(value, threshold)
             yield Problem(
-                type=CONFLICT,
-                description=f"{faction.name} are close to breaking with you ({band_of(severity)})",
+                type=low.type,
+                description=f"{sentence_case(faction.name)} {low.said} ({band_of(severity)})",
                 severity=severity,
                 faction=faction.id,
-                solutions=(
-                    f"negotiate with {faction.name}",
-                    f"give coin to {faction.name}",
-                    f"suppress {faction.name}",
-                ),
+                solutions=tuple(way.format(faction.name) for way in low.ways),
             )
 
 
-def _morale(realm: Realm, settings: Settings) -> Iterator[Problem]:
-    for faction in realm.factions:
-        mood = realm.mean(faction.id, "mood")
-        if mood < settings.crisis_mood:
-            severity = below(mood, settings.crisis_mood)
-            yield Problem(
-                type=MORALE,
-                description=f"{faction.name} have lost heart ({band_of(severity)})",
-                severity=severity,
-                faction=faction.id,
-                solutions=(f"inspire {faction.name}", f"let {faction.name} rest", f"give food to {faction.name}"),
-            )
+def sentence_case(text: str) -> str:
+    """`text` with its first letter large."""
+    return text[:1].upper() + text[1:]
 
 
 def _grievances(realm: Realm, settings: Settings) -> Iterator[Problem]:

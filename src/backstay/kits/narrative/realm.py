@@ -99,7 +99,8 @@ class Realm(msgspec.Struct, kw_only=True):
     """The whole state. `week` is the tick; `ended` is empty while the game goes on, then says how it ended.
 
     `nonces` seeds the marks around untrusted text in prompts: drawn, so that nobody can foretell them, and kept, so that a
-    replay asks the same. `told`, `said` and `titles` are what was told lately: by the chronicle, by people, of crises.
+    replay asks the same. `told`, `said`, `titles` and `headings` are what was told lately: by the
+    chronicle, by people, and the titles of crises and weeks.
     """
 
     seed: int
@@ -122,6 +123,7 @@ class Realm(msgspec.Struct, kw_only=True):
     told: list[str] = []
     said: list[str] = []
     titles: list[str] = []
+    headings: list[str] = []
     ended: str = ""
 
     @property

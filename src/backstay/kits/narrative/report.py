@@ -129,7 +129,8 @@ async def _screen() -> str:
         for words in ("talk to Bram: I am sorry, how do we get through this?", "send the Wardens to hunt"):
             name = game.realm.people[0].name
             asked = words.replace("Bram", name)
-            screen.typed(f"[{game.realm.attention} orders left] > ", asked)
+            left = game.realm.attention
+            screen.typed(f"[{left} {'orders' if left > 1 else 'order'} left] > ", asked)
             screen.heard(await game.say(asked))
     return FONTS.sub("", console.export_svg(title="backstay narrate play"))
 

@@ -31,6 +31,15 @@ WEIGHT: Final = (
 """What is told first where a week holds more than there is room for."""
 
 MOST_EVENTS, MOST_PROBLEMS, MOST_DEEDS = 3, 2, 2
+VERBS: Final = (
+    ("was", "was", "were"),
+    ("has", "has", "have"),
+    ("goes", "goes", "go"),
+    ("s", "s", ""),
+    ("is", "is", "are"),
+)
+"""What agrees with who it is: a fact's name, its form for one, its form for many."""
+
 QUIET: Final = 5
 """Sentences below which there is room for how people are minded."""
 
@@ -88,14 +97,17 @@ def tell_week(request: Request) -> dict[str, Any] | None:
         teller.say(slot, faction=problem["faction"] or "some", person=problem["person"] or "somebody")
     if len(teller.said) < QUIET:
         teller.say(f"close_{week['temper']}")
-    title = prose("world").text(f"title_{week['season']}", seed_of(request.seed or 0, "title"), {})
-    return {"title": title, "narrative": " ".join(teller.said)}
+    narrative = " ".join(teller.said)
+    teller.must(f"title_{week['season']}")
+    return {"title": teller.said[-1], "narrative": narrative}
 
 
 def _event_facts(event: Mapping[str, Any]) -> dict[str, str]:
     who = str(event["who"] or "everyone")
+    is_many = who.startswith("the ") or " and " in who
     return {
         "who": who,
+        **{one: many if is_many else single for one, single, many in VERBS},
         "houses": f"the {'houses' if event['houses'] > 1 else 'house'} of {who}",
         "what": str(event["what"]),
         "measures": "one measure" if event["count"] == 1 else f"{event['count']} measures",
@@ -152,10 +164,13 @@ def tell_crisis(request: Request) -> dict[str, Any] | None:
         return None
     grammar, type, seed = prose("crisis"), crisis["type"], request.seed or 0
     facts = {"faction": crisis["faction"], "person": crisis["person"], "cost": ""}
-    facts["strength"] = grammar.text(f"strength_{crisis['band']}", seed_of(seed, "strength"), facts)
+    facts["strength"] = grammar.text(f"strength_{crisis['band']}", seed_of(seed, "strength"), facts).lower()
+    facts["where"] = grammar.text("spot", seed_of(seed, "spot"), facts).lower()
     teller = _Teller(grammar, request, facts)
-    teller.must(f"title_{type}")
-    teller.must(f"describe_{type}")
+    occasions = [name.removeprefix("title_") for name in grammar.names() if name.startswith(f"title_{type}_")]
+    occasion = occasions[seed_of(seed, "occasion") % len(occasions)]
+    teller.must(f"title_{occasion}")
+    teller.must(f"describe_{occasion}")
     options = []
     for way in crisis["ways"]:
         cost = {**facts, "cost": way["cost"]}

@@ -5,6 +5,7 @@ Both show the same, so a piped game can be read, compared and tested. Nothing he
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import Any, Final, Protocol
 
 from backstay.kits.narrative.game import Game, Heard, Week
@@ -24,8 +25,26 @@ Each week there is time for a few orders. Say them in your own words:
   punish the Traders                  quiet, for a price
   1, 2, 3                             meet a crisis in one of its ways
 
-end (or an empty line) lets the week pass. people, status, save, help, quit do what they say.
-People far below half their loyalty bear grudges; who has none left goes, or rises. Keep 150 food in the store."""
+end (or an empty line) lets the week pass. advice, people, status, save, help, quit do what they say.
+
+Fields bear in autumn and summer, little in spring, nothing in winter: then hunt, or buy. Building takes timber. Unguarded, the
+raiders grow bold. A crisis that nobody answers does all its harm, and a rebellion ends you. Below 14 % loyalty people leave;
+below 45 % they vote against you. Above half the votes you stay; with four fifths and all three works you are remembered."""
+
+
+def intro(game: Game) -> str:
+    """What a player reads first: who they are, what it is about, and how to begin."""
+    realm = game.realm
+    return (
+        f"You are the new Reeve of the Ford, a village on the river Ash: {len(realm.people)} households, {realm.heads} people, "
+        "four trades.\n"
+        f"In {game.settings.weeks} weeks the moot meets, and every household votes on you. Winter comes first.\n"
+        "Say what shall be done in your own words. `help` explains it, `advice` asks the elders, `quit` leaves."
+    )
+
+
+WIDTH: Final = 100
+"""Columns of a story in plain text."""
 
 
 class Screen(Protocol):
@@ -65,11 +84,25 @@ def source_line(game: Game, week: Week) -> str:
 
 
 def stores(game: Game) -> str:
-    """What is in the store, and how long the food lasts."""
+    """What is in the store, with what came and went last week, and how long the food lasts if nothing comes."""
     realm = game.realm
+    goods = ", ".join(f"{count} {good}{_moved(game.change.get(good, 0))}" for good, count in realm.stock.items())
     weeks = realm.stock["food"] * 1000 // max(1, realm.heads * 4 * realm.rations)
-    goods = ", ".join(f"{count} {good}" for good, count in realm.stock.items())
-    return f"{goods}; food for {weeks} weeks at rations of {realm.rations} in a hundred"
+    lasts = "not enough food for a week" if weeks < 1 else f"food for {weeks} {'week' if weeks == 1 else 'weeks'}"
+    rations = "" if realm.rations == 100 else f", rations cut to {realm.rations} in a hundred"
+    return f"{goods}; {lasts}{rations}"
+
+
+def _moved(change: int) -> str:
+    return f" ({change:+d})" if change else ""
+
+
+def folk(game: Game) -> str:
+    """How many people there are, who is ill, how they would vote, and how bold the raiders are."""
+    realm = game.realm
+    ill = sum(1 for one in realm.people if one.sick)
+    sick = f"; ill: {ill} {'household' if ill == 1 else 'households'}" if ill else ""
+    return f"{realm.heads}{sick}; the vote today: {game.votes()} of {realm.heads}; raiders: {percent(realm.threat).strip()}"
 
 
 def works(game: Game) -> str:
@@ -77,6 +110,20 @@ def works(game: Game) -> str:
     return ", ".join(
         f"{name} {'built' if game.realm.is_built(name) else f'{done * 100 // WORKS[name]} %'}"
         for name, done in game.realm.works.items()
+    )
+
+
+def outcome_line(heard: Heard) -> str:
+    """What came of an order, and how people took it."""
+    return f"{heard.outcome.text} ({heard.effect})" if heard.effect else heard.outcome.text
+
+
+def summary(game: Game) -> str:
+    """The figures of a game that is over."""
+    realm = game.realm
+    return (
+        f"Week {realm.week} of {game.settings.weeks}. People: {realm.heads} of {realm.first_heads}. "
+        f"Votes: {game.votes()} of {realm.heads}. Works: {works(game)}.\nAnother --seed is another village."
     )
 
 
@@ -103,9 +150,7 @@ class Plain:
         """The state at the beginning of a week."""
         realm = game.realm
         lines = ["", f"== {headline(game)} ==", f"Store: {stores(game)}", f"Works: {works(game)}"]
-        lines.append(
-            f"People: {realm.heads}; the vote today: {game.votes()} of {realm.heads}; raiders: {percent(realm.threat)}"
-        )
+        lines.append(f"People: {folk(game)}")
         for one in realm.factions:
             loyalty, mood = (realm.mean(one.id, "loyalty"), realm.mean(one.id, "mood"))
             held = ", held down" if one.restricted else ""
@@ -122,15 +167,15 @@ class Plain:
         """What came of an order."""
         if heard.reply:
             self.say(f'{heard.speaker}: "{heard.reply}"')
-        self.say(f"{'  done:' if heard.outcome.is_done else '  not done:'} {heard.outcome.text}")
+        self.say(f"{'  done:' if heard.outcome.is_done else '  not done:'} {outcome_line(heard)}")
 
     def told(self, game: Game, week: Week) -> None:
         """The story of a week."""
-        self.say(f"\n-- {week.title} --\n{week.story}\n[{source_line(game, week)}]")
+        self.say(f"\n-- {week.title} --\n{fill(week.story, WIDTH)}\n[{source_line(game, week)}]")
 
     def ending(self, game: Game) -> None:
         """How it ended."""
-        self.say(f"\n{game.ending()}")
+        self.say(f"\n{fill(game.ending(), WIDTH)}\n{summary(game)}")
 
 
 def crisis_lines(crisis: Crisis, week: int) -> list[str]:
@@ -170,15 +215,16 @@ class Panels:
             loyalty, mood = (realm.mean(one.id, "loyalty"), realm.mean(one.id, "mood"))
             held = " (held down)" if one.restricted else ""
             table.add_row(one.name, _meter(loyalty), _meter(mood), task_of(one.task, one.work) + held)
-        votes = f"{game.votes()} of {realm.heads} would vote for you"
         self._console.rule(f"[bold]{headline(game)}")
-        self._console.print(f"[bold]Store[/]  {stores(game)}\n[bold]Works[/]  {works(game)}\n[bold]Folk [/]  {votes}")
+        self._console.print(
+            f"[bold]Store[/]  {stores(game)}\n[bold]Works[/]  {works(game)}\n[bold]Folk [/]  {folk(game)}"
+        )
         self._console.print(table)
         for problem in find_problems(realm, game.settings):
             ways = "; ".join(problem.solutions)
             self._console.print(f"[yellow]! {problem.description}[/] [dim]{ways}[/]", highlight=False)
         if realm.crisis is not None:
-            title, *lines = crisis_lines(realm.crisis, realm.week)
+            title, *lines = map(_safe, crisis_lines(realm.crisis, realm.week))
             self._console.print(
                 Panel("\n".join([title, *lines]), border_style="red", title="crisis", title_align="left")
             )
@@ -188,7 +234,7 @@ class Panels:
         if heard.reply:
             self._console.print(f'[italic]{_safe(heard.speaker)}: "{_safe(heard.reply)}"[/]', highlight=False)
         colour = "green" if heard.outcome.is_done else "red"
-        self._console.print(f"[{colour}]{_safe(heard.outcome.text)}[/]", highlight=False)
+        self._console.print(f"[{colour}]{_safe(outcome_line(heard))}[/]", highlight=False)
 
     def told(self, game: Game, week: Week) -> None:
         """The story of a week, on a clean screen."""
@@ -207,7 +253,8 @@ class Panels:
         """How it ended."""
         from rich.panel import Panel
 
-        self._console.print(Panel(_safe(game.ending()), border_style="bold", padding=(1, 2)), highlight=False)
+        said = f"{_safe(game.ending())}\n\n[dim]{_safe(summary(game))}[/]"
+        self._console.print(Panel(said, border_style="bold", padding=(1, 2)), highlight=False)
 
 
 def _meter(value: int) -> str:

@@ -13,6 +13,7 @@ import msgspec
 
 from backstay.config import Loaded
 from backstay.config.reliability import Quota
+from backstay.errors import ConfigurationError
 from backstay.types import Priority
 
 CallType: TypeAlias = Literal["decision_interpretation", "world_narrative", "npc_conversation", "crisis_generation"]
@@ -56,7 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     grievance_loyalty: int = 300
     conflict_loyalty: int = 200
     crisis_mood: int = 200
-    crisis_odds: int = 120
+    crisis_odds: int = 340
     crisis_gap: int = 3
     crisis_weeks: int = 2
     vote_loyalty: int = 450
@@ -78,6 +79,21 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         faults = [f"{name}: must be {rule}" for is_good, name, rule in checks if not is_good]
         if faults:
             raise ValueError("; ".join(faults))
+
+    def patient(self, factor: float) -> Settings:
+        """These with `factor` times the seconds for each question."""
+        calls = {
+            task: msgspec.structs.replace(call, timeout=call.timeout * factor) for task, call in self.calls.items()
+        }
+        return msgspec.structs.replace(self, calls=calls)
+
+
+def changed(settings: Settings, rules: dict[str, int]) -> Settings:
+    """`settings` with other numbers. Raises ConfigurationError for those that a game can't be played by."""
+    try:
+        return msgspec.structs.replace(settings, **rules)
+    except ValueError as error:
+        raise ConfigurationError(f"--rule {error}") from error
 
 
 SCARCITY, CONFLICT, MORALE, GRIEVANCE, UNKNOWN = (

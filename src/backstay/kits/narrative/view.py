@@ -11,6 +11,7 @@ from backstay.kits.narrative.setting import Settings, band_of
 WARM, COLD = 600, 350
 """Above and below these, in thousandths, people are warm and cold."""
 
+EVERYONE: Final = "everyone"
 SINGLE: Final = ("delegate", "suppress", "crisis_over", "built")
 """Events that are told one by one; those of any other kind are told together."""
 
@@ -57,13 +58,17 @@ def merge_events(events: list[Event]) -> list[dict[str, Any]]:
     return [
         {
             "kind": group[0].kind,
-            "who": join(list(dict.fromkeys(one.who for one in group if one.who))),
+            "who": _whom([one.who for one in group if one.who]),
             "houses": len({one.who for one in group}),
             "what": group[0].what,
             "count": sum(one.count for one in group),
         }
         for group in merged.values()
     ]
+
+
+def _whom(names: list[str]) -> str:
+    return EVERYONE if EVERYONE in names else join(list(dict.fromkeys(names)))
 
 
 def join(names: list[str]) -> str:
@@ -110,3 +115,28 @@ def crisis_view(realm: Realm, type: str, severity: int) -> dict[str, Any]:
         "person": angry.name if angry is not None else "the ferryman",
         "ways": [{"approach": one, "cost": cost if one == "pay" else ""} for one in APPROACHES[type]],
     }
+
+
+def hearts(realm: Realm) -> dict[str, tuple[int, int]]:
+    """Loyalty and mood of each faction and each person, in percent."""
+    people = {one.id: (one.loyalty // 10, one.mood // 10) for one in realm.people}
+    means = {one.id: (realm.mean(one.id, "loyalty") // 10, realm.mean(one.id, "mood") // 10) for one in realm.factions}
+    return people | means
+
+
+def effect_of(realm: Realm, before: dict[str, tuple[int, int]], target: str = "") -> str:
+    """How hearts moved, as one reads it: of the person `target`, else of the factions: the Makers: loyalty +3, mood +5."""
+    after = hearts(realm)
+    names = {one.id: one.name for one in realm.people if one.id == target} or {
+        one.id: one.name for one in realm.factions
+    }
+    moved = {id: _steps(before.get(id, after[id]), after[id]) for id in names}
+    if len(moved) > 1 and len(set(moved.values())) == 1:
+        said = next(iter(moved.values()))
+        return f"{EVERYONE}: {said}" if said else ""
+    return "; ".join(f"{names[id]}: {said}" for id, said in moved.items() if said)
+
+
+def _steps(old: tuple[int, int], new: tuple[int, int]) -> str:
+    named = zip(("loyalty", "mood"), old, new, strict=True)
+    return ", ".join(f"{what} {now - then:+d}" for what, then, now in named if now != then)

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from backstay.kits.operations.swim import SwimSystem as SwimSystem
     from backstay.kits.operations.system import ManagedSystem as ManagedSystem
     from backstay.kits.operations.system import SimulatedTier as SimulatedTier
+    from backstay.kits.operations.thinking import Thinker as Thinker
     from backstay.kits.operations.tier import WebTier as WebTier
     from backstay.kits.operations.trace import waves as waves
     from backstay.kits.operations.validate import ActionValidator as ActionValidator
@@ -45,7 +46,8 @@ _HOME = {
     "Detector": "anomaly", "Execution": "state", "Incident": "root_cause", "KnowledgeBase": "knowledge",
     "ManagedSystem": "system", "ModelAdviser": "advice", "PolicyAdviser": "advice", "Predictive": "predictive", "RULES": "rules",
     "Round": "loop", "SimulatedTier": "system", "State": "state", "Static": "policy", "SwimServer": "swim",
-    "SwimSystem": "swim", "Thresholds": "policy", "WebTier": "tier", "detect": "anomaly", "rank": "root_cause", "waves": "trace",
+    "SwimSystem": "swim", "Thinker": "thinking", "Thresholds": "policy", "WebTier": "tier", "detect": "anomaly",
+    "rank": "root_cause", "waves": "trace",
 }  # fmt: skip
 
 __all__ = sorted(_HOME)

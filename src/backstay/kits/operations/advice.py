@@ -1,11 +1,13 @@
 """Advice: what is recommended for a state, by whom, and why; by a policy, by a model in one answer, or by a model with tools.
 
-An `Advice` says where it came from, so a rule never passes for a model. `ModelAdviser` falls back to its policy when the model
-cannot be asked or answers with what is no advice, and says that too.
+An `Advice` says where it came from, so a rule never passes for a model. `ModelAdviser` asks the cheap way while the system is
+healthy and the thorough one when it is not; it falls back to one answer where the agent finds none, and to its policy where the
+model cannot be asked or answers with what is no advice, and says that too.
 """
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -13,15 +15,16 @@ import msgspec
 from backstay.client import Client
 from backstay.conversation import Agent, AgentOptions
 from backstay.conversation.trace import ModelStep
-from backstay.errors import ConfigurationError, InvalidRequest, LLMError, SchemaMismatch
+from backstay.errors import LLMError, SchemaMismatch
 from backstay.kits.operations.policy import Decides, health_of
 from backstay.kits.operations.setting import Loop
 from backstay.kits.operations.state import Action, ActionKind
+from backstay.kits.operations.thinking import Thinker, Thinking, is_users_fault
 from backstay.kits.operations.toolbox import View, toolbox
 from backstay.ports import World
 from backstay.prompts import PromptLibrary
 
-Mode = Literal["direct", "agent"]
+Mode = Literal["auto", "direct", "agent"]
 OBJECTIVE: Final = (
     "Decide whether the system {system_id} must be adapted now, and how. Look at its metrics and trends first, simulate what you "
     "think of doing, and validate it. The result is your analysis and your recommendations, none where the goals are met."
@@ -63,7 +66,8 @@ class PolicyAdviser:
 
 
 class ModelAdviser:
-    """Advice by a model: `direct` in one answer to `system_reasoning`, or as an `agent` that uses tools first.
+    """Advice by a model: `direct` in one answer to `system_reasoning`, or as an `agent` that uses tools first; `auto` is an agent
+    where the system is not healthy, and direct where it is, or where the agent came to no answer.
 
     The policy behind it is asked in every round, so that it has learned when it is needed.
     """
@@ -76,56 +80,83 @@ class ModelAdviser:
         mode: Mode = "direct",
         name: str = "predictive",
         settings: Loop | None = None,
+        thinking: Thinking | None = None,
         world: World | None = None,
         library: PromptLibrary | None = None,
     ) -> None:
-        self._client = client
         self._fallback = PolicyAdviser(fallback, name=name)
         self._mode = mode
         self._settings = settings or Loop()
         self._world = world or World.real()
-        self._library = library or PromptLibrary(rng=self._world.rng)
+        self._thinker = Thinker(client, settings=thinking, library=library or PromptLibrary(rng=self._world.rng))
 
     async def advise(self, view: View) -> Advice:
         """The model's advice, the policy's where there is none."""
         spare = await self._fallback.advise(view)
+        is_agent = self._mode == "agent" or (self._mode == "auto" and health_of(view.state) != "healthy")
+        advice = await self._tried(self._work if is_agent else self._ask, view, spare)
+        if self._mode == "auto" and is_agent and advice.source == spare.source:
+            again = await self._tried(self._ask, view, spare)
+            return msgspec.structs.replace(
+                again, note="; ".join(filter(None, (advice.note, again.note))), report=advice.report
+            )
+        return advice
+
+    async def _tried(self, way: Callable[[View], Awaitable[Advice]], view: View, spare: Advice) -> Advice:
+        """What comes of a way of asking; `spare` with the reason where nothing does."""
         try:
-            return await (self._ask(view) if self._mode == "direct" else self._work(view, spare))
+            return await way(view)
+        except NoAdvice as error:
+            return msgspec.structs.replace(spare, is_degraded=True, note=str(error), report=error.report)
         except LLMError as error:
-            if isinstance(error, ConfigurationError) and not isinstance(error, InvalidRequest):
-                raise  # a wrong setting is told at once, not after a night of rules
+            if is_users_fault(error):
+                raise
             said = f"the model was no help ({type(error).__name__}: {error})"[:500]
             return msgspec.structs.replace(spare, is_degraded=True, note=said)
 
     async def _ask(self, view: View) -> Advice:
-        rendered = self._library.render(
+        answer = await self._thinker.ask(
             "system_reasoning",
             system_id=view.state.system_id,
             current_metrics=view.state.metrics,
             health_status=health_of(view.state),
             available_actions=[action_facts(kind) for kind in view.kinds],
         )
-        answer = await self._client.generate_json(rendered.request())
         if any(one.code == "empty_list" for one in getattr(answer.parsed, "coercions", ())):
             raise SchemaMismatch("the answer has no list of recommendations", faults=["recommendations: is missing"])
         provenance = answer.response.provenance
         return advice_of(answer.value, source=provenance.target or "model", is_degraded=provenance.degraded)
 
-    async def _work(self, view: View, spare: Advice) -> Advice:
-        schema = self._library.get("system_reasoning").schema
+    async def _work(self, view: View) -> Advice:
+        thinker = self._thinker
+        how = thinker.settings.calls["agentic_reasoning"]
         agent = Agent(
-            self._client,
+            thinker.client,
             toolbox(view, self._world),
             max_iterations=self._settings.max_tool_calls + 1,
-            options=AgentOptions(result_schema=schema, world=self._world, prompts=self._library),
+            timeout=thinker.settings.timeout("agentic_reasoning"),
+            options=AgentOptions(
+                result_schema=thinker.library.get("system_reasoning").schema,
+                world=self._world,
+                prompts=thinker.library,
+                settings={"max_output_tokens": how.max_output_tokens},
+            ),
         )
         found = await agent.run(OBJECTIVE.format(system_id=view.state.system_id), context=view.summary())
         if not found.is_answered:
-            note = f"the agent ended without an answer: {found.stop_reason} after {found.iterations} steps"
-            return msgspec.structs.replace(spare, is_degraded=True, note=note, report=found.report())
+            said = f"the agent ended without an answer: {found.stop_reason} after {found.iterations} steps"
+            raise NoAdvice(said, report=found.report())
         targets = [step.target for step in found.trace.steps if isinstance(step, ModelStep)]
         told = advice_of(found.result, source=targets[-1] or "model", is_degraded=found.trace.is_degraded)
         return msgspec.structs.replace(told, report=found.report())
+
+
+class NoAdvice(Exception):
+    """An agent came to no answer; `report` is how it went."""
+
+    def __init__(self, message: str, *, report: str) -> None:
+        super().__init__(message)
+        self.report = report
 
 
 def action_facts(kind: ActionKind) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     below the usual range and above it. `warm_up`: how many are seen before anything is said, a day of five minutes.
     `memory`: how many make up the past. `habit`: occasions after which a thing is usual; `likeness`: how much of an excess
     an occasion must have had; `gap`: what lies closer together is one occasion. `quiet`: an alarm is followed by none until
-    so many observations without an excess have passed.
+    so many observations without an excess have passed, half a day of five minutes.
     """
 
     threshold: float = 0.45
@@ -36,7 +36,7 @@ class Detection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     habit: int = 2
     likeness: float = 0.5
     gap: int = 24
-    quiet: int = 150
+    quiet: int = 144
 
     def __post_init__(self) -> None:
         checks = (

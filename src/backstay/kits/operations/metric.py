@@ -1,4 +1,4 @@
-"""Metrics from elsewhere: a CSV file replayed row by row, Prometheus text from a file or over HTTP; watched, not adapted.
+"""Metrics from elsewhere, watched and not adapted; here from a CSV file, row by row; `prometheus.py` has another source.
 
 A source is anything with `read`, which gives one table of metrics or None at its end. `Watched` makes a managed system of it
 that has no actions, so that the loop analyses and advises.
@@ -6,23 +6,17 @@ that has no actions, so that the loop analyses and advises.
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Protocol
 
-from backstay.errors import ConfigurationError, ProtocolError
+from backstay.errors import ConfigurationError, LLMError
 from backstay.kits.operations.state import Action, ActionKind, Execution, State
-from backstay.transport.base import Timeouts, Transport
-from backstay.wire import HTTPRequest
 
-SAMPLE: Final = re.compile(r"([a-zA-Z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?")
-LABEL: Final = re.compile(r'([a-zA-Z_]\w*)\s*=\s*"((?:[^"\\]|\\.)*)"')
-MAX_BYTES: Final = 8 << 20
-PROBE: Final = Timeouts(connect=5.0, first_event=10.0, between_events=10.0, total=15.0)
+MOST_FAILURES: Final = 3
+"""Readings in a row that may fail before a watched system is away."""
 
 
 class MetricSource(Protocol):
@@ -68,66 +62,28 @@ def number_of(text: str) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def parse_prometheus(text: str) -> dict[str, float]:
-    """The samples of Prometheus text (exposition format 0.0.4): `name` or `name{label="value",...}`, labels sorted, to value.
+class Watched:
+    """A system that is only watched: its metrics come from a source, one reading for every `wait`.
 
-    Lines that are no samples are passed over, as comments are; so are NaN and infinities.
+    A reading that fails is a round in which nothing is known, and `notice` hears why; `most_failures` in a row are an end, and
+    the last of them is raised. `wait` lets real time pass by `sleep` where it is given, as it must for what is measured now.
     """
-    found: dict[str, float] = {}
-    for line in text.splitlines():
-        match = SAMPLE.fullmatch(line.strip())
-        if match is None or line.lstrip().startswith("#"):
-            continue
-        value = number_of(match[3])
-        if value is not None:
-            labels = sorted(LABEL.findall(match[2] or ""))
-            inside = ",".join(f'{name}="{said}"' for name, said in labels)
-            found[f"{match[1]}{{{inside}}}" if inside else match[1]] = value
-    return found
-
-
-class PrometheusSource:
-    """Prometheus text at a URL, or in a file that something writes; `names` picks and renames (sample to metric)."""
 
     def __init__(
-        self, where: str, names: Mapping[str, str] | None = None, *, transport: Transport | None = None
+        self,
+        source: MetricSource,
+        *,
+        system_id: str,
+        sleep: Callable[[float], Awaitable[None]] | None = None,
+        notice: Callable[[str], None] | None = None,
+        most_failures: int = MOST_FAILURES,
     ) -> None:
-        if where.startswith(("http://", "https://")) and transport is None:
-            raise ConfigurationError(f"{where}: a transport is needed to read it; give HTTPTransport()")
-        self._where = where
-        self._names = names
-        self._transport = transport
-
-    async def read(self) -> dict[str, float] | None:
-        """What is there now. Raises ProtocolError for an answer that is no success, ConfigurationError for a file."""
-        found = parse_prometheus(await self._text())
-        if self._names is None:
-            return found
-        return {metric: found[sample] for sample, metric in self._names.items() if sample in found}
-
-    async def _text(self) -> str:
-        if self._transport is None:
-            try:
-                return await asyncio.to_thread(Path(self._where).read_text, encoding="utf-8")
-            except OSError as error:
-                raise ConfigurationError(f"{self._where}: cannot be read ({error.strerror})") from error
-        request = HTTPRequest(method="GET", url=self._where, headers={"accept": "text/plain; version=0.0.4"})
-        raw = await self._transport.send(request, timeouts=PROBE)
-        try:
-            body = await raw.read(MAX_BYTES)
-        finally:
-            await raw.aclose()
-        if raw.status != 200:
-            raise ProtocolError(f"{self._where}: answered {raw.status}")
-        return body.decode("utf-8", "replace")
-
-
-class Watched:
-    """A system that is only watched: its metrics come from a source, one reading for every `wait`."""
-
-    def __init__(self, source: MetricSource, *, system_id: str) -> None:
         self.system_id = system_id
         self._source = source
+        self._sleep = sleep
+        self._notice = notice
+        self._most_failures = most_failures
+        self._failures = 0
         self._now = 0.0
         self._last: dict[str, float] | None = None
 
@@ -144,7 +100,18 @@ class Watched:
         return Execution(action=action, status="refused", detail="this system is watched, not adapted")
 
     async def wait(self, seconds: float) -> bool:
-        """The next reading; its time is counted, not measured."""
-        self._last = await self._source.read()
+        """The next reading; its time is counted, not measured. Raises LLMError where too many failed."""
+        if self._sleep is not None and self._now:
+            await self._sleep(seconds)
         self._now += seconds
+        try:
+            self._last = await self._source.read()
+            self._failures = 0
+        except LLMError as error:
+            self._failures += 1
+            if isinstance(error, ConfigurationError) or self._failures >= self._most_failures:
+                raise
+            self._last = {}
+            if self._notice is not None:
+                self._notice(f"no reading at {self._now:.0f} s: {type(error).__name__}: {error}")
         return self._last is not None

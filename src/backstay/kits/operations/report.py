@@ -1,15 +1,26 @@
-"""Report: a run or a comparison as charts, tables and a page."""
+"""Report: a run or a comparison as charts, tables and a page.
+
+    python -m backstay.kits.operations.report docs/kits/operations
+
+draws the terminal of the documentation.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from backstay.chart import Bars, Lines, Section, Series, page, table
-from backstay.kits.operations.compare import Outcome
+from backstay.kits.operations.compare import Course, Outcome, run_policy
 from backstay.kits.operations.loop import Round
+from backstay.kits.operations.screen import decided_by, drawn, line_of
+from backstay.kits.operations.trace import waves
 
 HEADER = ("configuration", "utility", "late", "periods", "mean ms", "servers", "dimmer")
 FIGURES = HEADER[1:]
+THOUGHT = ("at", "what", "said by", "in short")
 DONE = ("at", "health", "said by", "action", "outcome", "why")
 
 
@@ -71,7 +82,7 @@ def actions_of(rounds: Sequence[Round]) -> list[list[str]]:
         [
             f"{one.state.at / 60:.0f} min",
             one.health,
-            one.advice.source + (" (degraded)" if one.advice.is_degraded else ""),
+            _by(one.advice.source, one.advice.is_degraded),
             _action(done.action.action_type, done.action.parameters),
             done.status + (f": {done.detail}" if done.status != "success" and done.detail else ""),
             done.action.rationale,
@@ -79,6 +90,26 @@ def actions_of(rounds: Sequence[Round]) -> list[list[str]]:
         for one in rounds
         for done in one.executions
     ]
+
+
+def thoughts_of(rounds: Sequence[Round]) -> list[list[str]]:
+    """World models, simulations, and notes of advice, a row each; nothing where no model was asked."""
+    rows = []
+    for one in rounds:
+        at = f"{one.state.at / 60:.0f} min"
+        if one.world is not None:
+            rows.append([at, "world model", _by(one.world.source, one.world.is_degraded), one.world.trend])
+        if one.advice.note:
+            rows.append([at, "advice", _by(one.advice.source, one.advice.is_degraded), one.advice.note])
+        for impact in one.impacts:
+            said = f"{_action(impact.action_type, impact.parameters)}: risk {impact.risk_level}, success "
+            said += f"{impact.success_probability:.2f}; {'; '.join(impact.effects)}"
+            rows.append([at, "simulation", _by(impact.source, impact.is_degraded), said])
+    return rows
+
+
+def _by(source: str, is_degraded: bool) -> str:
+    return f"{source} (degraded)" if is_degraded else source
 
 
 def _action(name: str, parameters: dict[str, object]) -> str:
@@ -95,6 +126,11 @@ def run_sections(rounds: Sequence[Round], *, goal_ms: float | None = None) -> li
     return [
         Section(heading="Over time", charts=charts_of(rounds, goal_ms=goal_ms)),
         Section(heading="Actions", html=table(DONE, actions_of(rounds))),
+        *(
+            [Section(heading="What was thought", html=table(THOUGHT, thoughts))]
+            if (thoughts := thoughts_of(rounds))
+            else []
+        ),
     ]
 
 
@@ -108,3 +144,17 @@ def comparison_page(outcomes: Sequence[Outcome], *, note: str, goal_ms: float, m
         sections += [Section(heading=f"The run of {best.name}", text="Its state at the end of each period.")]
         sections += run_sections(best.rounds, goal_ms=goal_ms)
     return page("Operations: policies compared", [*sections, *more], note=note)
+
+
+def main(folder: Path) -> None:
+    """Draw a terminal in which the simulated tier is looked after, into `folder`."""
+    course = Course(deltas=list(waves(minutes=16, low=5, high=55, seed=1, cycle=40)), seed=1)
+    outcome = asyncio.run(run_policy(course, "predictive"))
+    lines = ["$ backstay operations run --minutes 16", *map(line_of, outcome.rounds)]
+    lines.append(f"\n{len(outcome.rounds)} rounds, {decided_by(outcome.rounds)}\n")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "screen.svg").write_text(drawn("\n".join(lines), "backstay operations run"), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

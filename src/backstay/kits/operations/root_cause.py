@@ -6,8 +6,8 @@ requests, in the same way. What stood before the alarm is no effect of the fault
 likeliest cause. It is book-keeping in seconds and requests, not correlation, so it needs no training and one usual value for
 each metric.
 
-Nodes that are seen from outside only (a client's view of a call, a host name) are views of another node; they are charged at a
-discount, since the node itself is charged for the same.
+Nodes that are seen from outside only (a client's view of a call, a host name) are views of another node, which is charged for
+the same; so they come last.
 """
 
 from __future__ import annotations
@@ -47,14 +47,12 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
-    """How causes are ranked. `noise`: spreads within which a value is usual; `unknown_noise`: a share of the usual latency
-    where its spread is not known. `view_discount`: what the charge of a view counts. `stale`: what an excess counts that
-    stood before the alarm too: enough to choose where there is nothing else."""
+    """How causes are ranked. `noise`: spreads within which a value is usual. `is_new_only`: what stood in the first bin is taken
+    off; False where the fault began before it. `is_view_last`: nodes whose names end in `views` come behind all others."""
 
     noise: float = 2.0
-    unknown_noise: float = 0.2
-    view_discount: float = 0.3
-    stale: float = 0.001
+    is_new_only: bool = True
+    is_view_last: bool = True
     views: tuple[str, ...] = VIEWS
 
 
@@ -83,11 +81,10 @@ def rank(incident: Incident, settings: Ranking | None = None) -> list[Suspect]:
     for node in nodes:
         below = sum(excess[callee] for callee in set(incident.calls.get(node, ())) if not _is_view(callee, settings))
         own = max(excess[node] - below, 0.0)
-        charge = own * (settings.view_discount if _is_view(node, settings) else 1.0)
-        if charge > 0:
-            found.append((charge, _suspect(incident, node, own, excess[node], far.get(node))))
-    found.sort(key=lambda one: (one[1].distance is None, -one[0], one[1].node))
-    return [suspect for _, suspect in found]
+        if own > 0:
+            found.append(_suspect(incident, node, own, excess[node], far.get(node)))
+    is_last = {node: settings.is_view_last and _is_view(node, settings) for node in nodes}
+    return sorted(found, key=lambda one: (one.distance is None, is_last[one.node], -one.own, one.node))
 
 
 def _is_view(node: str, settings: Ranking) -> bool:
@@ -101,30 +98,26 @@ def _suspect(incident: Incident, node: str, own: float, excess: float, distance:
 
 
 def _excess(incident: Incident, node: str, settings: Ranking) -> float:
-    """What was unusual at a node over all bins, in seconds or failed requests; less what stood in the first bin already."""
+    """What was unusual at a node over all bins, in seconds or failed requests."""
     values = incident.series.get((node, incident.signal), ())
     requests = incident.series.get((node, "requests"), ())
     usual = incident.usual.get((node, incident.signal))
     if usual is None:
-        usual = _first(values, incident.signal, settings)
+        usual = _first(values)
     if usual is None:
         return 0.0
     booked = [
         _unusual(value, usual, incident.signal, settings) * (count or 0.0)
         for value, count in zip(values, requests, strict=False)
     ]
-    before = booked[0] if booked else 0.0
-    new = sum(max(one - before, 0.0) for one in booked)
-    return new + settings.stale * (sum(booked) - new)
+    before = booked[0] if booked and settings.is_new_only else 0.0
+    return sum(max(one - before, 0.0) for one in booked)
 
 
-def _first(values: Sequence[float | None], signal: Signal, settings: Ranking) -> Usual | None:
+def _first(values: Sequence[float | None]) -> Usual | None:
     """The first value as the usual one."""
     first = next((value for value in values if value is not None), None)
-    if first is None:
-        return None
-    spread = settings.unknown_noise * abs(first) / settings.noise if signal == "latency" else 0.0
-    return Usual(middle=first, spread=spread)
+    return None if first is None else Usual(middle=first)
 
 
 def _unusual(value: float | None, usual: Usual, signal: Signal, settings: Ranking) -> float:

@@ -22,12 +22,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 class Loop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Bounds of the loop: `period` seconds between observations; an action needs `least_confidence`, and the risk above
-    `most_risk` is not taken. `max_tool_calls` bounds one round of agentic reasoning."""
+    `most_risk` is not taken. `max_tool_calls` bounds one round of agentic reasoning, `most_simulations` what a model may have
+    done in a round, since each action is simulated first."""
 
     period: float = 60.0
     least_confidence: float = 0.5
     most_risk: str = "medium"
     max_tool_calls: int = 5
+    most_simulations: int = 3
     stabilisation: float = 10.0
     history: int = 1_000
 
@@ -37,6 +39,7 @@ class Loop(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             (0 <= self.least_confidence <= 1, "least_confidence: must be from 0 to 1"),
             (self.most_risk in ("low", "medium", "high"), "most_risk: must be low, medium or high"),
             (self.max_tool_calls >= 0, "max_tool_calls: must be 0 or more"),
+            (self.most_simulations >= 0, "most_simulations: must be 0 or more"),
         )
         if faults := [f"operations.{fault}" for good, fault in checks if not good]:
             raise ConfigurationError(*faults)

@@ -130,22 +130,21 @@ class SwimSystem:
         self._timeout = timeout
         self._world = world or World.real()
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self._began = 0.0
+        self._began: float | None = None
 
     def actions(self) -> tuple[ActionKind, ...]:
         """Servers and dimmer."""
         return WEB_ACTIONS
 
     async def ask(self, command: str) -> str:
-        """The answer to a command. Raises ConnectionError where the server is away, ValueError for an answer `error: ...`."""
-        async with asyncio.timeout(self._timeout):
-            if self._streams is None:
-                self._streams = await asyncio.open_connection(*self._address, limit=MAX_LINE)
-                self._began = self._world.clock.monotonic()
-            reader, writer = self._streams
-            writer.write(f"{command}\n".encode())
-            await writer.drain()
-            line = await reader.readline()
+        """The answer to a command. Raises ConnectionError where the server is away, TimeoutError where it says nothing in time,
+        ValueError for an answer `error: ...`."""
+        try:
+            async with asyncio.timeout(self._timeout):
+                line = await self._exchange(command)
+        except TimeoutError:
+            await self.aclose()  # what comes later would be taken for the answer to another command
+            raise
         if not line.endswith(b"\n"):
             await self.aclose()
             raise ConnectionError(f"the server left without an answer to {command!r}")
@@ -153,6 +152,16 @@ class SwimSystem:
         if said.startswith("error"):
             raise ValueError(f"{command}: {said}")
         return said
+
+    async def _exchange(self, command: str) -> bytes:
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(*self._address, limit=MAX_LINE)
+            if self._began is None:
+                self._began = self._world.clock.monotonic()
+        reader, writer = self._streams
+        writer.write(f"{command}\n".encode())
+        await writer.drain()
+        return await reader.readline()
 
     async def observe(self) -> State:
         """All that the protocol tells."""
@@ -169,7 +178,8 @@ class SwimSystem:
             spent = metrics["basic_throughput_per_s"] * metrics["basic_response_time_ms"]
             spent += metrics["optional_throughput_per_s"] * metrics["optional_response_time_ms"]
             metrics["response_time_ms"] = spent / served
-        return State(system_id=self.system_id, at=self._world.clock.monotonic() - self._began, metrics=metrics)
+        now = self._world.clock.monotonic()
+        return State(system_id=self.system_id, at=now - (now if self._began is None else self._began), metrics=metrics)
 
     async def _number(self, command: str) -> float:
         said = await self.ask(command)

@@ -17,6 +17,7 @@ from backstay.kits.operations.state import Action, ActionKind, RiskLevel, State
 from backstay.kits.operations.trend import trends_of
 from backstay.kits.operations.twin import diagnose, simulate
 from backstay.kits.operations.validate import ActionValidator
+from backstay.kits.operations.world_model import WorldModel
 from backstay.ports import World
 from backstay.tools import ToolRegistry
 from backstay.tools.tool import FunctionTool, tool
@@ -33,6 +34,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     validator: ActionValidator
     knowledge: KnowledgeBase
     tier: Tier = Tier()
+    world: WorldModel | None = None
 
     @property
     def state(self) -> State:
@@ -44,7 +46,10 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
         actions = {
             kind.name: {name: [one.least, one.most] for name, one in kind.parameters.items()} for kind in self.kinds
         }
-        return {"system_id": self.state.system_id, "health": health_of(self.state), "actions": actions}
+        told = {"system_id": self.state.system_id, "health": health_of(self.state), "actions": actions}
+        if self.world is not None:
+            told["world_model"] = {name: getattr(self.world, name) for name in ("description", "trend", "short_term")}
+        return told
 
 
 def toolbox(view: View, world: World | None = None) -> ToolRegistry:

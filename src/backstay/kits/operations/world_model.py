@@ -6,14 +6,12 @@ from typing import Any
 
 import msgspec
 
-from backstay.client import Client
-from backstay.errors import ConfigurationError, InvalidRequest, LLMError
-from backstay.kits.operations.state import State
-from backstay.prompts import PromptLibrary
-
 
 class WorldModel(msgspec.Struct, frozen=True, kw_only=True):
-    """What is believed of the system; `confidence` is the short and the medium term's; `source` is who said it."""
+    """What is believed of the system; `confidence` is the short and the medium term's; `source` is who said it.
+
+    `is_degraded` is true where a rule said it, and `note` why, where a model was asked.
+    """
 
     description: str = ""
     key_metrics: dict[str, Any] = {}
@@ -24,23 +22,12 @@ class WorldModel(msgspec.Struct, frozen=True, kw_only=True):
     confidence: tuple[float, float] = (0.0, 0.0)
     source: str = ""
     is_degraded: bool = False
+    note: str = ""
 
 
-async def update(client: Client, library: PromptLibrary, state: State, before: State | None) -> WorldModel:
-    """The model after `state`. A provider that fails leaves an empty model that says so; the loop goes on."""
-    rendered = library.render(
-        "world_model_update",
-        system_id=state.system_id,
-        system_state=state.metrics,
-        previous_state=before.metrics if before is not None else {},
-    )
-    try:
-        answer = await client.generate_json(rendered.request())
-    except LLMError as error:
-        if isinstance(error, ConfigurationError) and not isinstance(error, InvalidRequest):
-            raise
-        return WorldModel(source=f"none: {type(error).__name__}", is_degraded=True, key_metrics=dict(state.metrics))
-    model, ahead = answer.value["updated_model"], answer.value["predictions"]
+def world_of(value: dict[str, Any], *, source: str, is_degraded: bool, note: str = "") -> WorldModel:
+    """The world model in an answer that fits the schema of `world_model_update`."""
+    model, ahead = value["updated_model"], value["predictions"]
     scores = ahead["confidence_scores"]
     return WorldModel(
         description=model["system_description"],
@@ -50,6 +37,7 @@ async def update(client: Client, library: PromptLibrary, state: State, before: S
         short_term=ahead["short_term"],
         medium_term=ahead["medium_term"],
         confidence=(scores["short_term"], scores["medium_term"]),
-        source=answer.response.provenance.target or "model",
-        is_degraded=answer.response.provenance.degraded,
+        source=source,
+        is_degraded=is_degraded,
+        note=note,
     )
