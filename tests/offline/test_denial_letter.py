@@ -6,6 +6,7 @@ The truth of each letter names fields in short; a field that it maps to null mus
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,8 @@ def is_evidence(path: str, finding: Finding, printed: str) -> bool:
         return bool(printed.strip())
     if path.endswith("_days"):
         return str(finding.value) in printed
+    if path.endswith("date_of_service") and re.fullmatch(r"\d{6}", printed):
+        return f"20{printed[4:]}-{printed[:2]}-{printed[2:4]}" == finding.value
     if path.startswith("dates.") or path.endswith("date_of_service"):
         return [mention.value for mention in find_days(printed)] == [finding.value]
     if path.startswith("amounts."):

@@ -185,7 +185,9 @@ DEADLINES: list[tuple[str, int | None, str | None]] = [
     ("Send additional information within 45 days.", None, None),
     ("A corrected claim must be filed within 90 days.", None, None),
     ("You may appeal within 10 business days.", 10, None),
-    ("You may appeal within six months.", None, None),
+    ("You may appeal within six months.", None, "2026-09-01"),
+    ("You may appeal within ninety days.", 90, "2026-05-30"),
+    ("We treated you for six months. You may appeal.", None, None),
     ("You may appeal within 60 days. We will answer your appeal within 30 days.", 60, "2026-04-30"),
 ]
 

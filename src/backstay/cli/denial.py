@@ -84,7 +84,8 @@ async def _run(
             except ConfigurationError:
                 raise
             except LLMError as error:
-                click.echo(f"error: {error}", err=True)
+                place = "" if path in str(error) else f"{path}: "
+                click.echo(f"error: {place}{error}", err=True)
                 failed += 1
             else:
                 failed += not is_clean

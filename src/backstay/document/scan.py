@@ -81,7 +81,7 @@ def _engine() -> Any:
 
         from rapidocr import RapidOCR
     except ImportError as error:
-        raise ConfigurationError("reading a scan needs RapidOCR: install backstay[ocr]") from error
+        raise ConfigurationError("reading a scan needs RapidOCR: pip install 'backstay[ocr]'") from error
     engine = RapidOCR()
     logging.getLogger("RapidOCR").setLevel(logging.ERROR)
     return engine

@@ -25,6 +25,8 @@ _NAMES: dict[str, tuple[str, ...]] = {
         r"(?:(?:amount|total) )?charged",
         r"(?:total )?claim (?:amount|total|charges?)",
         r"submitted (?:amount|charges)",
+        r"amount of (?:the |this |your )?(?:claim|charges?|bill)",
+        r"(?:total|tot) (?:chg|chrg|chgs)s?",
         r"submitted(?=\s*\$)",
         r"your provider (?:billed|charged)(?: us)?",
     ),

@@ -67,6 +67,12 @@ _SERVICES_FOLLOW = re.compile(
     r"(?i)^\s*(?:procedures?|services?|items?)(?: (?:denied|billed|requested|affected))?\s*:?$|"
     r"\b(?:services?|procedures?|items?|treatments?)\b[^\n]*:$"
 )
+_SUBJECT = re.compile(
+    r"(?i)[ ]*(?P<about>re|subject|regarding|about|concerning|for)?"
+    r"(?:(?:denied |requested )?(?:services?|items?|procedures?|treatments?)"
+    r"(?: denied| requested)?|requested)?\s*:"
+)
+_WORDS_BEFORE = re.compile(r"[A-Za-z]{3,}\)?[,:]?\s+(?:-\s+)?$")
 _CODE_ROW = re.compile(r"\s*(?:\d{5}|[A-V]\d{4})\b")
 _LISTED_ROWS = 8
 _LONG_LIST = 60
@@ -187,6 +193,13 @@ def _procedure_context(letter: Letter, start: int, end: int) -> tuple[float, str
         return 0.8, "after its description"
     if not before and re.match(r"(?:-\w\w)?\s*[-:]\s+[A-Za-z]{3}", text[end : end + 12]):
         return 0.85, "before its description"
+    if (
+        (about := _SUBJECT.match(letter.rows[row].text))
+        and _WORDS_BEFORE.search(before)
+        and not (is_numeric and _STATE_ZIP.search(before))
+    ):
+        is_last = not text[end : letter.rows[row].end].strip(" .")
+        return (0.85, "subject line") if is_last or (not about["about"] and text[end] == ",") else (0.0, "")
     if _is_listed_service(letter, row, start, end):
         return 0.85, "listed service"
     return 0.0, ""

@@ -22,7 +22,9 @@ _NOTICE_TIERS: tuple[tuple[re.Pattern[str], float], ...] = (
         labels(
             rf"date of (?:this |the |our )?(?:initial )?{_DOCUMENT}",
             r"date of (?:claim )?(?:denial|determination)",
-            rf"(?:{_DOCUMENT}|mailed|mail|issued?|sent) date",
+            rf"(?:{_DOCUMENT}|mailed|mail|issued?|sent) (?:date|dt)",
+            rf"(?:{_DOCUMENT}|mailed|issued|sent) on(?=\s*:)",
+            r"fecha (?:de(?:l| la| esta)? )?(?:aviso|carta|notificaci[oó]n|decisi[oó]n)(?:\s?/\s?[a-z\s]{4,24})?",
             r"date (?:of )?(?:notice )?(?:mailed|issued|sent|denied|of this notice)",
             r"notice (?:mailed|issued|sent|dated)",
             r"decision made on",
@@ -31,7 +33,10 @@ _NOTICE_TIERS: tuple[tuple[re.Pattern[str], float], ...] = (
     ),
     (
         bare(
-            r"(?:today's |current )?date(?=\s*[:\t\n]|\s{2,})", r"(?:mailed|issued|denied|dated|sent)(?: on)?(?=\s*:)"
+            r"(?:today's |current |fecha\s?/\s?)?date(?=\s*[:\t\n]|\s{2,})",
+            r"fecha(?=\s*[:\t])",
+            r"(?:mailed|issued|denied|dated|sent)(?: on)?(?=\s*:|\s{2,})",
+            r"(?:dated|issued|mailed) (?:this|on)(?: the)?",
         ),
         0.95,
     ),
@@ -42,6 +47,9 @@ _NOTICE_TIERS: tuple[tuple[re.Pattern[str], float], ...] = (
             r"date (?:processed|finali[sz]ed|printed|of review|completed|reviewed|prepared|of statement)",
             r"date claim (?:was )?processed",
             r"(?:processed|finali[sz]ed)(?: on)?(?=\s*:|\s+\d{1,2}[/-])",
+            r"(?:generated|prepared|printed|created|completed|released|posted)(?: on)?(?=\s*:)",
+            r"(?:statement|notice|letter|decision|message) (?:created|prepared|generated|posted|printed)(?: on)?",
+            r"fax(?:ed)? date",
             r"(?:adverse )?(?:determination|decision|notice) of(?= (?:\d|[A-Z][a-z]{2,8}\.? \d))",
         ),
         0.88,
@@ -55,7 +63,7 @@ _NOTICE_PROSE = re.compile(
 _STATUS_ON = re.compile(
     r"\b(?:claim|request|status)\b[^.\n]{0,30}\b(?:denied|decided|processed|finali[sz]ed)(?: on)?\s+$", re.I
 )
-_DECIDED_ON = re.compile(r"\bon,?\s+$", re.I)
+_DECIDED_ON = re.compile(r"\bon,?\s+(?:the )?$", re.I)
 _DECIDED = re.compile(
     r"\s*,?\s*(?:we|our [\w ]{1,30}|the plan|[\w ]{1,40}) (?:denied|decided|determined|made|issued|completed)\b", re.I
 )
@@ -70,7 +78,12 @@ _SERVICE_LABELS = labels(
     r"date ?\(s\) of service",
     r"service ?date ?(?:\(s\)|s)?",
     r"DOS",
-    r"(?:svc|serv|from) date",
+    r"(?:svc|serv|from) (?:date|dt)",
+    r"fechas? (?:de|del) servicio(?:\s?/\s?[a-z\s]{4,24})?",
+    r"(?:rendered|performed|provided|received|dispensed|filled|admitted|seen) on(?=\s*:|\s{2,})",
+    r"admitted(?=\s*:|\s{2,})",
+    r"(?:services?|visit|treatment|care|procedure|surgery|admission|stay)(?=\s*:|\s{2,})",
+    r"when(?=\s*:|\s*\t|\s{2,})",
     r"service from",
     r"(?:date )?incurred(?: date)?",
     r"dates? services? (?:were |was )?(?:provided|rendered|received|performed)",
@@ -100,7 +113,10 @@ _HAD = re.compile(
 _PLACE = re.compile(r"[A-Z][a-z]+(?: [A-Z][a-z]+){0,2},\s+")
 _STARTS = re.compile(r"\b(?:starting|beginning|to begin|(?:scheduled|planned) for)(?: on)?\s+$", re.I)
 _COVERAGE = re.compile(r"\b(?:coverage|policy|plan|benefits?|eligib\w+)\b", re.I)
-_FILLER = re.compile(r"(?:(?:from|on|of|as of|beginning)\s+)?(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?", re.I)
+_FILLER = re.compile(
+    r"(?:(?:from|on|of|as of|beginning)\s+)?(?:the\s+)?(?:(?:mon|tue|wed|thu|fri|sat|sun)[a-z]*\.?,?\s+)?", re.I
+)
+_LEAD = re.compile(r"(?:\bthe|\b(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?)\s+$", re.I)
 _RANGE = re.compile(r"\s*(?:-|to|through|thru|until)\s*$", re.I)
 _BESIDE = 40
 _CODE = r"(?<![\w-])(?:\d{5}|[A-V]\d{4}|\d{4}[FTU])(?![\w-])"
@@ -151,7 +167,7 @@ def _notice(letter: Letter) -> tuple[Finding, tuple[Conflict, ...]]:
     form = date_form(letter)
     for tier, confidence in _NOTICE_TIERS:
         hits = list(letter.hits(tier, form))
-        own = [hit for hit in hits if not _is_other_document(letter, hit)]
+        own = [hit for hit in hits if not _is_other_document(letter, hit) and not _is_line_item(letter, hit)]
         if own:
             return _chosen(letter, own, hits, confidence)
     mention = _notice_prose(letter) or _standing_alone(letter)
@@ -184,6 +200,12 @@ def _is_other_document(letter: Letter, hit: Hit) -> bool:
     return bool(_OTHER_DOCUMENT.search(before.rsplit("  ", 1)[-1]) or _OTHER_DOCUMENT.search(after.split("  ", 1)[0]))
 
 
+def _is_line_item(letter: Letter, hit: Hit) -> bool:
+    """Whether the date stands under a column heading in a row with a code or an amount: the date of a service."""
+    row = letter.rows[letter.row_at(hit.start)]
+    return hit.place == "column" and _LINE_ITEM.search(letter.text, hit.end, row.end) is not None
+
+
 def _notice_prose(letter: Letter) -> tuple[str, DateMention, float] | None:
     for mention in letter.dates:
         before = letter.text[max(0, mention.start - 80) : mention.start]
@@ -205,10 +227,20 @@ def _standing_alone(letter: Letter) -> tuple[str, DateMention, float] | None:
     head = salutation.start() if salutation else len(letter.text)
     last = letter.rows[_HEAD_ROWS].start if len(letter.rows) > _HEAD_ROWS else len(letter.text)
     spans = {(cell.start, cell.end) for cells in letter.cells for cell in cells}
-    found = [m for m in letter.dates if (m.start, m.end) in spans and m.start < min(head, last)]
+    found = [
+        m
+        for m in letter.dates
+        if m.start < min(head, last) and any((m.start - gap, m.end) in spans for gap in _led(letter, m))
+    ]
     if not found:
         return None
     return "head of the letter", found[0], 0.92 if len({m.value for m in found}) == 1 else 0.6
+
+
+def _led(letter: Letter, mention: DateMention) -> tuple[int, ...]:
+    """The lengths of what may stand before a date in its cell: nothing, an article, a weekday."""
+    lead = _LEAD.search(letter.text, max(0, mention.start - 12), mention.start)
+    return (0, len(lead.group())) if lead else (0,)
 
 
 def _service(letter: Letter) -> tuple[Finding, tuple[Conflict, ...]]:
@@ -269,7 +301,7 @@ def _service_prose(letter: Letter) -> list[DateMention]:
         before = " ".join(letter.text[max(start, mention.start - 120) : mention.start].split()) + " "
         is_told = _SERVICE_PROSE.search(before) and not _NOT_SERVICE.search(before)
         after = letter.text[mention.end : mention.end + _BESIDE]
-        had = re.search(r"\b[Oo]n,? $", before) is not None and _HAD.match(after) is not None
+        had = re.search(r"\b[Oo]n,? (?:the )?$", before) is not None and _HAD.match(after) is not None
         if is_told or had or (_STARTS.search(before) and not _COVERAGE.search(before[-_BESIDE:])):
             found.append(mention)
     return found[:1]

@@ -31,6 +31,8 @@ _FORM = re.compile(
     rf"(?:(?<![\w.,/-])|(?<=\d{{4}}-)|(?<=/\d\d-))(?:{_MONTH}\s?\d{{1,2}}{_ORDINAL},?\s*\d{{4}}"
     rf"|\d{{1,2}}{_ORDINAL}(?:\s+day)?(?:\s+of)?[\s-]?{_MONTH},?[\s-]?(?:\d{{4}}|(?<=-)\d{{2}})"
     rf"|(?P<spelled>{'|'.join(sorted(_SPELLED, key=len, reverse=True))})(?:\s+day)?\s+of\s+{_MONTH},?\s+\d{{4}}"
+    r"|\d{1,2} ?/ ?\d{1,2} ?/ ?\d{4}"
+    r"|(?P<six>(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])\d\d(?=[ \t]+(?:\d\d[ \t]+)?(?:\d{5}|[A-V]\d{4})\b[^\n]*\d\.\d\d))"
     r"|\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/]\d{1,2}[-/](?:\d{4}|\d{2})|\d{1,2}\.\d{1,2}\.\d{4}"
     r"|(?P<compact>(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:[0-2]\d|3[01])))(?!\w|-(?!\d{1,2}/)|[/.]\d)",
     re.I,
@@ -44,6 +46,10 @@ def find_days(text: str) -> list[DateMention]:
         printed = re.sub(r"\s+day\b", "", " ".join(match.group().split()))
         if match["compact"]:
             printed = f"{printed[:4]}-{printed[4:6]}-{printed[6:]}"
+        elif match["six"]:
+            printed = f"{printed[:2]}/{printed[2:4]}/20{printed[4:]}"
+        elif "/" in printed:
+            printed = printed.replace(" ", "")
         if match["spelled"]:
             spelled = match["spelled"].lower()
             printed = printed.lower().replace(spelled, str(_SPELLED[spelled]), 1).replace(" of ", " ")

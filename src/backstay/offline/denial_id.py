@@ -35,10 +35,11 @@ class _Identifier(msgspec.Struct, frozen=True):
 
 
 _PERSON = (
-    r"(?:member|subscriber|enrollee|insured|participant|beneficiary|recipient|cardholder|client|patient|customer|employee)"
+    r"(?:member(?:ship)?|subscriber|enrollee|insured|participant|beneficiary|recipient|cardholder|client|patient|customer|"
+    r"employee|policyholder|covered person|mem|mbr|subscr?|enrl)"
     r"(?:'s)?"
 )
-_ID = r"(?:[il]d|identification|i\.d\.|no\b\.?|number|#)"
+_ID = r"(?:[il]d|identification|identifier|i\.d\.|no\b\.?|number|#)"
 _MEMBER = labels(
     rf"{_PERSON} ?(?:/{_PERSON})?(?:/| )? ?{_ID}",
     rf"{_PERSON} (?:health )?(?:plan )?{_ID}",
@@ -46,15 +47,24 @@ _MEMBER = labels(
     r"(?:MBI|HICN?|CIN)(?: number)?",
     r"medicaid (?:id|number|identification)",
     r"health (?:plan|insurance) id",
+    rf"(?:benefits?|insurance|health)(?: card)? {_ID}",
+    rf"card {_ID}",
+    r"your (?:id|number|identification) (?:with|at) [a-z]+(?: [a-z]+){0,3}(?=\s*:)",
     r"your number with (?:us|(?:the|our) [a-z]+)",
 )
 _BARE_ID = bare(r"(?:identification|id) ?(?:number|no\b\.?|#)(?! of)", r"id(?=\s*[:#\t\n]|\s{2,})")
 _NAME_THEN_ID = re.compile(rf"(?<![\w-]){_PERSON}(?: name)?:?[^\n:]{{3,40}}?\(?\b(?:id|member id|#)\b", re.I)
+_NAME_SLASH = re.compile(rf"(?<![\w-]){_PERSON}(?: name)?[ ]*:[^\n:\d]{{3,40}}?[/,](?= [A-Z]{{0,5}}-?\d{{4,}})", re.I)
 _ID_AFTER_NAME = re.compile(r"(?<=[a-z], )ID(?= [A-Z]{0,4}-?\d)")
+_IN_PROSE = labels(
+    r"(?:under|with|your|by|is) (?:plan |health )?(?:identification|id) ?(?:number|no\b\.?|#)",
+    r"(?:member|subscriber|enrollee|participant)(?= (?=[A-Z]{0,4}[/-]?\d)[A-Z0-9][\w/-]{5,})",
+    r"(?:n[uú]mero|num\.?|no\.?) de (?:identificaci[oó]n|miembro|afiliado|asegurado|socio)(?:\s?/\s?[a-z\s]{2,24})?",
+)
 _POLICY_AS_MEMBER = labels(
     rf"policy ?/ ?(?:member )?{_ID}",
-    r"certificate (?:number|no|#)",
-    r"contract (?:number|no|#)",
+    r"certificate (?:number|no|#|id)",
+    r"contract (?:number|no|#|id)",
 )
 _GROUP = labels(
     r"(?:employer )?(?:group|grp|employer) ?(?:(?:policy )?(?:number|no\b\.?|#|id)|(?=\s*[:#\t\n]|\s{2,}))",
@@ -64,7 +74,10 @@ _GROUP = labels(
 _CLAIM = labels(
     rf"claim ?(?:/ ?reference|reference|control|tracking)?(?:\(s\)|s)? ?{_ID}(?: ?\(s\)| ?/ ?(?:ICN|DCN))?",
     r"claim (?:reference|control)",
+    r"claim \d{1,2} of \d{1,2}",
+    r"claim ending(?: in)?",
     r"claims?(?=\s*[:#])",
+    r"n[uú]mero de (?:reclamo|reclamaci[oó]n)(?:\s?/\s?[a-z\s]{2,24})?",
     r"claim(?= [A-Z]*\d[\w-]{5,})",
     r"(?:ICN|DCN|TCN)(?: ?#| number)?",
     r"(?:internal|document|transaction) control (?:number|no|#)",
@@ -86,7 +99,15 @@ _PROVIDER_NPI = labels(
 _IDENTIFIERS = (
     _Identifier(
         "payer.member_id",
-        ((_MEMBER, 0.97), (_BARE_ID, 0.95), (_NAME_THEN_ID, 0.93), (_ID_AFTER_NAME, 0.9), (_POLICY_AS_MEMBER, 0.75)),
+        (
+            (_MEMBER, 0.97),
+            (_BARE_ID, 0.95),
+            (_NAME_THEN_ID, 0.93),
+            (_NAME_SLASH, 0.85),
+            (_ID_AFTER_NAME, 0.9),
+            (_IN_PROSE, 0.9),
+            (_POLICY_AS_MEMBER, 0.75),
+        ),
         _IDENTIFIER,
         "no member, subscriber or beneficiary number is labelled",
     ),

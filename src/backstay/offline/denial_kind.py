@@ -19,12 +19,13 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         r"lack of medical necessity",
         r"not deemed an? '?medical necessity",
         r"not reasonable and necessary",
-        r"(?:does|do|did) not (?:support|show|establish|demonstrate)[^.]{0,160}medical(?:ly)? necess",
+        r"(?:(?:does|do|did) not|fail(?:s|ed)? to) (?:support|show|establish|demonstrate)[^.]{0,160}medical(?:ly)? necess",
         r"no longer meets?[^.]{0,60}(?:criteria|guideline)",
     ),
     "prior authorization missing": (
         rf"(?:{_AUTHORIZATION}|referral)[^.]{{0,70}}(?:not|no|without|absent|missing|never|lack|invalid|exceeded)",
-        rf"(?:no|without|lack of|absence of|missing)[^.]{{0,30}}{_AUTHORIZATION}",
+        rf"(?:\bno|without|lack of|absence of|missing|n't (?:have|find|see|get|show))\b[^.]{{0,30}}{_AUTHORIZATION}",
+        rf"(?:do|did|could|can) ?not (?:have|find|see|get|show|locate)\b[^.]{{0,30}}{_AUTHORIZATION}",
     ),
     "experimental or investigational": (r"experimental", r"investigational", r"unproven"),
     "not a covered benefit": (
@@ -40,7 +41,12 @@ _PHRASES: dict[str, tuple[str, ...]] = {
         r"(?:another|other) (?:health plan|insur\w+|payer|coverage|carrier)[^.]{0,40}primary",
         r"primary (?:payer|insur\w+|coverage)",
     ),
-    "out of network": (r"out[- ]of[- ]network", r"non-?participating", r"not in (?:your|the|our) network"),
+    "out of network": (
+        r"out[- ]of[- ]network",
+        r"non-?participating",
+        r"not in (?:your|the|our) network",
+        r"not (?:provided|rendered|given|furnished) by (?:an? )?(?:in-)?network",
+    ),
     "filed too late": (
         r"timely filing",
         r"filing limit",

@@ -33,10 +33,13 @@ _HEADING = re.compile(
 )
 _HERE = r"(?=\s*[:\t\n]|\s{2,})"
 _PERSON = r"(?:patient|member|insured|enrollee|beneficiary|subscriber|claimant|recipient)(?:'s)?"
-_CLINICIAN = r"(?:provider|physician|doctor|practitioner|prescriber|supplier|surgeon|professional)(?:\(s\))?"
+_CLINICIAN = (
+    r"(?:provider|physician|doctor|practitioner|prescriber|supplier|surgeon|professional|dentist|clinic|vendor|therapist|payee|"
+    r"laboratory|prov)(?:\(s\))?"
+)
 _ROLE = (
     r"(?:rendering|treating|requesting|servicing|ordering|billing|attending|referring|prescribing|performing|service|health care|"
-    r"healthcare)"
+    r"healthcare|admitting|operating|primary care)"
 )
 _THING = r"(?:service|procedure|treatment|item|drug|medication|device|equipment)s?(?: ?\(s\))?"
 _OTHER_THING = r"(?:device|item|procedure|supply|treatment|services?|drug|medication)"
@@ -53,7 +56,9 @@ _TEXT_LABELS = {
     "service.provider_name": (
         labels(
             rf"{_ROLE}? ?{_CLINICIAN}(?: ?/ ?(?:facility|supplier|physician|provider))?(?: of service)?(?: name)?{_HERE}",
-            r"(?:provided|requested|asked for|ordered|prescribed|submitted|performed|rendered) by(?=\s*:)",
+            rf"(?:provided|requested|asked for|ordered|prescribed|submitted|performed|rendered|billed) by{_HERE}",
+            rf"(?:where|who (?:asked|requested|ordered|provided|treated you)|treated by|seen by){_HERE}",
+            rf"proveedor(?:\s?/\s?provider)?{_HERE}",
             r"(?:provider|physician) name",
         ),
         0.94,
@@ -93,7 +98,8 @@ _CAPITALS = (
 _CARE_WORD = re.compile(
     r"\b(?:clinics?|hospital|cent(?:er|re)|institute|imaging|therapy|associates|physicians|surgery|surgical|orthopedics?|"
     r"radiology|dermatology|cardiology|oncology|laborator(?:y|ies)|labs?|pediatrics|rehabilitation|pharmacy|medicine|dental|"
-    r"mobility|supply|hospice|nursing)\b",
+    r"mobility|supply|hospice|nursing|rehab|eye|hearing|kidney|urology|neurology|genetics|sleep|health system|anesthesia|"
+    r"emergency|ambulance|spine|home health|infusion|dialysis|diagnostics?|pathology|medical (?:group|cent(?:er|re)))\b",
     re.I,
 )
 _PLAN_WORD = re.compile(r"\b(?:plan|insurance|benefits?|assurance|hmo|ppo|fund|trust|mutual)\b", re.I)
@@ -120,6 +126,25 @@ _PROVIDER_PROSE: tuple[tuple[re.Pattern[str], float], ...] = (
         re.compile(
             r"\b(?:performed|provided|rendered|given|ordered|prescribed|requested|had|received|seen)\b[^.\n]{0,60}?"
             rf"\b(?:by|at) (?P<value>{_CAPITALS})"
+        ),
+        0.8,
+    ),
+    (
+        re.compile(
+            rf"\b(?:[Tt]he|[Yy]our) (?:provider|doctor|physician|clinic|facility|hospital), (?P<value>{_CAPITALS}),"
+        ),
+        0.85,
+    ),
+    (
+        re.compile(
+            rf"\b(?:that|which) (?P<value>{_CAPITALS}) (?:asked|requested|ordered|billed|sent|submitted|gave)\b"
+        ),
+        0.85,
+    ),
+    (re.compile(rf"\b(?:received|had|got|bought)\b[^.\n]{{0,60}}? from (?P<value>{_CAPITALS})"), 0.8),
+    (
+        re.compile(
+            rf"\b(?:care|stay|visit|surgery|treatment|test|scan)\b[^.\n]{{0,50}}? (?:at|with) (?P<value>{_CAPITALS})"
         ),
         0.8,
     ),

@@ -19,7 +19,7 @@ _WORD = (
     r"blue|cross|shield|medicare|medicaid|life|casualty|administrators?|partners|advantage|wellness|managed|indemnity|"
     r"tpa|underwriters|alliance|cooperative|co-op|trust|fund|family)"
 )
-_ONE_WORD = re.compile(r"\w*(?:care|health|medicare|medicaid)\w*", re.I)
+_ONE_WORD = re.compile(r"(?!(?:health|care|healthcare)$)\w*(?:care|health|medicare|medicaid)\w*", re.I)
 _PAYER_WORD = re.compile(rf"\b\w*(?:{_WORD})\b", re.I)
 _LEGAL = re.compile(
     r"\b(?:inc|llc|l\.l\.c|corp(?:oration)?|company|co|ltd|group|holdings|associates|of [A-Z][a-z]+(?: [A-Z][a-z]+)?)\b\.?",
@@ -29,7 +29,7 @@ _NOT_NAME = re.compile(
     r"(?i)\b(?:number|notice|explanation of|department|dept|determination|summary|letter|important|appeals?|grievances?|dear|"
     r"date|claims? (?:status|detail)|page|this is not|services? department|medical director|utilization|box|street|avenue|suite|"
     r"claims? (?:unit|dept|center)|attn|attention|phone|fax|www|http|your|you|denial of|denied|rights|member services|"
-    r"customer service|coverage decision|decision|remittance|medical review|review (?:unit|team)|case management|"
+    r"customer service|coverage decision|decision|remittance|medical review|review (?:unit|team)|case management|id|"
     r"health information|form|information|confidential|statement|response|request|network access|authorization)\b|[@:$]|\d{3}"
 )
 _LABEL = labels(
@@ -54,6 +54,10 @@ _PROSE: tuple[tuple[str, re.Pattern[str], float], ...] = (
     ("copyright", re.compile(rf"(?:\([cC]\)|©|[Cc]opyright) (?:\d{{4}} )?{_NAME}"), 3.5),
     ("writer", re.compile(rf"\b(?:writ(?:e|ing)|letter is) (?:to you )?(?:from|for) {_NAME}"), 2.5),
     ("desk of", re.compile(rf"\b[Ff]rom (?:the )?(?:[A-Z]\w+ ){{1,3}}of {_NAME}"), 2.5),
+    ("appeal with", re.compile(rf"\b[Aa]ppeals? (?:with|to) {_NAME}"), 1.0),
+    ("subject line", re.compile(rf"(?m:^)Subject: {_NAME}(?=:| -)"), 1.5),
+    ("first words", re.compile(rf"\A\s*{_NAME}:(?= )"), 1.5),
+    ("last line", re.compile(rf"\n[ ]*{_NAME}[ ]*\s*\Z"), 1.5),
     ("sender", re.compile(rf"(?m:^[ ]*)From: ?{_NAME}(?=\s{{2,}}|\s*$)"), 2.5),
     ("defined", re.compile(rf"\b{_NAME} \((?:\"|the )?(?:the )?(?:\")?(?:plan|we|company)"), 1.5),
     ("addressed", re.compile(rf"\b{_ADDRESSED} {_NAME}"), 1.0),
@@ -62,12 +66,14 @@ _SIGN_OFF = re.compile(
     r"(?mi:^[ ]*(?:sincerely|respectfully|(?:kind |best |warm )?regards|(?:very truly )?yours(?: truly)?)\b[^\n]*\n)"
 )
 _SEND_TO = re.compile(r"(?i)\b(?:send|mail|submit|write|appeals?|address)\b[^\n]{0,80}(?:to|at|address)?\s*:?[ ]*\n")
-_PLAN = labels(r"(?:health |benefit )?plan(?: name)?(?=\s*:)")
+_PLAN = labels(r"(?:health |benefit |managed care |medical |dental |vision )?plan(?: name)?(?=\s*:)")
 _CUTS = re.compile(
-    r"(?i)(?:[,-]\s*| )(?:(?:member|customer) services?|(?:claims?|appeals?|grievances?|utilization|customer|medical)"
+    r"(?i)(?:[,-]\s*| )(?:(?:member|customer|provider) (?:services?|relations)|"
+    r"(?:claims?|appeals?|grievances?|utilization|customer|medical)"
     r"(?: (?:and|&) \w+)?(?: \w+)? (?:dep(?:artment|t)\b|unit|team|management)).*$|\s+[-/]\s+.*$|,? (?:p\.?o\.? box).*$|"
     r"\s+(?:explanation of|notice of|remittance|EOB\b|statement|"
-    r"prior authorization|coverage determinations?).*$|\s*\((?:HMO|PPO|EPO|POS|D-SNP|HMO-POS)[^)]*\).*$"
+    r"prior authorization|coverage determinations?).*$|\s*\((?:HMO|PPO|EPO|POS|D-SNP|HMO-POS|an? )[^)]*\).*$|"
+    r"\s+(?:(?:member|patient|provider) )?(?:portal|website|message cent(?:er|re))\b.*$"
 )
 _LEAD = re.compile(
     r"(?i)(?:[^\w\s]{1,2}\s+)?(?:at |by |from:? |(?:administered|underwritten|insured|issued|offered) by:? |"
@@ -151,7 +157,7 @@ def _letterhead(letter: Letter) -> Iterator[_Vote]:
         if re.match(r"(?i)dear\b", row.text):
             return
         for cell in letter.cells[number]:
-            start, end = _trimmed(letter, cell.start, cell.end)
+            start, end = _trimmed(letter, *_in_english(letter, cell.start, cell.end))
             if _is_name(letter.text[start:end], needs_word=True):
                 yield _Vote(start, end, 3.0 if number == 0 else 2.5, "letterhead")
                 return
@@ -160,6 +166,13 @@ def _letterhead(letter: Letter) -> Iterator[_Vote]:
     start, end = _trimmed(letter, letter.cells[0][0].start, letter.cells[0][0].end) if letter.cells else (0, 0)
     if end and _is_name(letter.text[start:end], needs_word=False):
         yield _Vote(start, end, 1.2, "first line")
+
+
+def _in_english(letter: Letter, start: int, end: int) -> tuple[int, int]:
+    """The part of a name in two languages that has a payer's word: "Salud Uno / Uno Health Plan"."""
+    first, mark, second = letter.text[start:end].partition(" / ")
+    is_second = mark and _PAYER_WORD.search(second) and not _PAYER_WORD.search(first)
+    return (start + len(first) + len(mark), end) if is_second else (start, end)
 
 
 def _block(letter: Letter, begin: int, rows: int, weight: float, rule: str) -> Iterator[_Vote]:

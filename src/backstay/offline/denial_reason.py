@@ -37,6 +37,7 @@ _HEADING = re.compile(
     rf"(?: (?:for|of) (?:the |our |this |your )?{_DECISION}|\(s\))?|denial reasons?|remarks?|"
     r"(?:why )?(?:did we deny|was|we denied|is|are we)[^:\n]{0,60}|(?:clinical|determination|denial) rationale|why|"
     r"reason/explanation|reason code description)[ ]*[:?][ ]*)"
+    r"|(?mi:^[ ]*(?:(?:denial )?reasons?(?: for (?:the )?denial)?|explanation|why|basis|rationale)(?:[ ]{2,}|\t))"
     r"|(?mi:^[ ]*(?:(?:specific )?reasons? for (?:the |our |this )?(?:denial|decision|determination)|why|"
     r"basis for (?:the |our )?(?:denial|decision)|(?:clinical|denial) rationale)[ ]*\n)"
 )
@@ -48,7 +49,8 @@ _SECOND = re.compile(r"(?:\bSecond(?:ly)?,|\(2\))\s+")
 _LACKS = re.compile(r"\b(?:not|no|no longer|lacks?|without|requires?|missing|absent|must|only|could|exceeds?)\b", re.I)
 _SENTENCE_STOP = re.compile(rf"{SENTENCE_MARK}[.!?][\"')]*(?=\s+[\"'(]?[A-Z]|\s*$)|\n[ \t]*\n|\f")
 _PREDICATE = re.compile(
-    r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|may|lacks?|requires?|exceeds?|denies)\b|"
+    r"\b(?:is|are|was|were|has|have|had|been|cannot|will|did|does|may|lacks?|requires?|exceeds?|denies|"
+    r"asks for|wants|needs|applies|excludes?)\b|"
     r"\b(?:we|plan|company|insurance|health|hmo|trust|fund) (?:\w+ )?(?:denied|rejected)\b",
     re.I,
 )

@@ -23,6 +23,24 @@ _SAME_WIDTH = str.maketrans(
     | {"|": "\t", "│": "\t", "┃": "\t", "║": "\t"}
 )
 
+# Words of labels as a scan misreads them: `Mernber lD`, `Date 0f`, `C1aim`.
+_LABEL_WORDS = re.findall(
+    r"\w+",
+    """
+    of id member subscriber enrollee number claim date notice service group policy provider procedure code denial denied letter
+    patient appeal insurance insured issued billed plan deadline decision diagnosis identification authorization prior within
+    days january february april june july august october november
+    """,
+)
+_LOOKS = {"i": "[iIl1|]", "l": "[lI1|]", "o": "[oO0]", "m": "(?:[mM]|rn)"}
+_MISREAD = {word: "".join(_LOOKS.get(char, f"[{char}{char.upper()}]") for char in word) for word in _LABEL_WORDS}
+# A table that was saved as text with marks between its cells: `Claim identifier;OC-1`.
+_PAIR = re.compile(r"(?m)^([A-Z][A-Za-z /#]{2,40})[;,](?=\S)")
+_FEWEST_PAIRS = 4
+_MISREAD_WORD = re.compile(
+    "(?<![\\w-])(?:" + "|".join(f"(?P<{word}>{form})" for word, form in _MISREAD.items()) + ")(?![\\w-])"
+)
+
 _LONG_WORD = re.compile(r"\S{200,}")
 _LONG_LINE = re.compile(r"[^\n]{1500}[^\n \t]*[ \t]")
 
@@ -91,6 +109,9 @@ class Screened(msgspec.Struct, frozen=True):
 def screen(source: str, *, keep_afterword: bool = False) -> Screened:
     """The source with decoration, invisible text, machine-directed sentences and stray closing lines blanked, same length."""
     text, warnings = _blank_hidden(_bound_lines(source.translate(_SAME_WIDTH)))
+    text = _MISREAD_WORD.sub(_as_meant, text)
+    if len(_PAIR.findall(text)) >= _FEWEST_PAIRS:
+        text = _PAIR.sub("\\1\t", text)
     text = _DECORATION.sub(lambda match: " " * len(match.group()), text)
     text, found = _blank_instructions(text)
     warnings += found
@@ -99,6 +120,18 @@ def screen(source: str, *, keep_afterword: bool = False) -> Screened:
         text = _blank(text, afterword, len(text))
         warnings.append(f"text after the letter's close at {afterword}: not read")
     return Screened(text, tuple(warnings), afterword)
+
+
+def _as_meant(match: re.Match[str]) -> str:
+    """A misread label word as it was meant, of the same length."""
+    printed, word = match.group(), str(match.lastgroup)
+    if printed.casefold() == word:
+        return printed
+    if printed[-1].isupper():
+        word = word.upper()
+    elif printed[0].isupper() or word[0] == "i":
+        word = word.capitalize()
+    return word.ljust(len(printed))
 
 
 def _blank(text: str, start: int, end: int) -> str:

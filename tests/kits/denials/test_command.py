@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -59,3 +60,13 @@ def test_what_cannot_be_done_is_refused_before_anything(run: Any, tmp_path: Path
     assert run(LETTER, LETTER, "--plan", LETTER).exit_code == 2
     assert run(LETTER, "--today", "yesterday").exit_code == 0  # the last --today wins
     assert click.testing.CliRunner().invoke(command, [LETTER, "--out", "x", "--today", "soon"]).exit_code == 2
+
+
+@pytest.mark.skipif(importlib.util.find_spec("rapidocr") is not None, reason="the extra `ocr` is installed")
+def test_a_scan_without_the_extra_names_it(run: Any, tmp_path: Path) -> None:
+    """A picture cannot be read without recognition: the error says what to install."""
+    picture = tmp_path / "letter.png"
+    picture.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(64))
+    failed = run(str(picture)).exception
+    assert isinstance(failed, ConfigurationError)
+    assert "backstay[ocr]" in str(failed)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 
+import msgspec
 import pytest
 
+from backstay.config import load
 from backstay.errors import ConfigurationError
 from backstay.kits.denials.coverage import read_rules
 from backstay.kits.denials.deadline import make_timeline
 from backstay.kits.denials.fact import Fact, Facts
 from backstay.kits.denials.setting import UNVERIFIED, Settings
+from backstay.kits.denials.workflow import open_client, work_case
 
 from .conftest import TODAY, Work, document, text_of
 
@@ -104,3 +108,20 @@ def test_settings_are_checked() -> None:
         Settings(days_before=90)
     with pytest.raises(ValueError, match="doubtful"):
         Settings(sure=0.4)
+
+
+async def test_a_recognized_letter_is_for_a_person(work: Work, tmp_path: Path) -> None:
+    """What came from a picture stands under what a person should look at, and only then; the case tells how sure it is."""
+    loaded = load(
+        environ={}, arguments={"model": "offline:rules", "ledger.mode": "off"}, cwd=tmp_path, user_folder=tmp_path
+    )
+    warned = msgspec.structs.replace(
+        document(text_of("tabular_header")),
+        warnings=("the text was recognized in a picture: check numbers against it",),
+    )
+    async with open_client(loaded=loaded) as client:
+        pack = await work_case(client, warned, today=TODAY)
+    plain = await work(text_of("tabular_header"))
+    assert [one for one in pack.needs_person if "picture" in one]
+    assert not [one for one in plain.needs_person if "picture" in one]
+    assert set(pack.facts.data()["extraction_confidence"]) == {"overall", "denial_reason", "dates", "amounts", "codes"}

@@ -20,17 +20,26 @@ from backstay.kits.denials.fact import Facts
 DERIVED: Final = ("recommended_submission_date", "appeal_deadline")
 
 
+class Objection(msgspec.Struct, frozen=True, kw_only=True):
+    """A statement that a reviewer finds unsupported or contradicted, in the text's own words, and why."""
+
+    statement: str
+    verdict: str
+    reason: str
+
+
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in one document: blocked where `ungrounded` is not empty."""
+    """What was found in one document: blocked where something is ungrounded or a reviewer objects."""
 
     document: str
     checked: int
     ungrounded: tuple[Item, ...] = ()
+    objections: tuple[Objection, ...] = ()
 
     @property
     def is_blocked(self) -> bool:
         """True when the document must not leave."""
-        return bool(self.ungrounded)
+        return bool(self.ungrounded or self.objections)
 
 
 class Sources:
@@ -38,6 +47,11 @@ class Sources:
 
     def __init__(self, facts: Facts, timeline: Timeline, rules: tuple[Rule, ...] = ()) -> None:
         self._texts = ["\n".join(_stated(facts)), *(rule_text(rule) for rule in rules), *_counted(facts, timeline)]
+
+    @property
+    def text(self) -> str:
+        """All of it, as a reviewer reads it."""
+        return "\n".join(self._texts)
 
     def judge(self, document: str, text: str) -> Verdict:
         """The Verdict on `text`."""

@@ -27,6 +27,13 @@ COMPARED: Final = (
     "amounts.billed",
     "amounts.patient_responsibility",
 )
+GROUPS: Final = {
+    "denial_reason": ("denial_reason",),
+    "dates": ("dates.",),
+    "amounts": ("amounts.",),
+    "codes": ("denial_codes",),
+}
+"""What the confidence of a case is told for: group to the beginnings of its paths."""
 _STEP: Final = re.compile(r"([a-z_0-9]+)(?:\[(\d+)\])?")
 
 
@@ -84,9 +91,19 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         whole: dict[str, Any] = {"case_id": self.case_id}
         for path, fact in self.facts.items():
             _put(whole, path, fact.value)
+        whole["extraction_confidence"] = self.confidence()
         whole["missing_info"] = [{"field": path, "reason": reason} for path, reason in self.missing().items()]
         whole["conflicts"] = [{"field": one.field, "values": list(one.values)} for one in self.conflicts]
         return whole
+
+    def confidence(self) -> dict[str, float]:
+        """Mean confidence of the values that are there, of each group and overall; 0.0 where there is none."""
+        sure = {path: fact.confidence for path, fact in self.facts.items() if fact.value not in (None, "", [])}
+        groups = {
+            name: [one for path, one in sure.items() if path.startswith(prefixes)] for name, prefixes in GROUPS.items()
+        }
+        groups["overall"] = [one for several in groups.values() for one in several]
+        return {name: round(sum(several) / len(several), 3) if several else 0.0 for name, several in groups.items()}
 
     def missing(self) -> dict[str, str]:
         """The absent fields with the reason of each; descriptions of codes are not missed."""

@@ -79,6 +79,7 @@ def grounding_record(pack: Pack) -> dict[str, Any]:
             {"document": one.document, "items": one.checked, "written_by": pack.writers.get(one.document, "rules")}
             for one in pack.verdicts
         ],
+        "reviewed_by": pack.reviewed_by,
         "blocked": msgspec.to_builtins(pack.blocked),
         "ungrounded_items_in_documents": sum(len(one.ungrounded) for one in pack.verdicts),
         "notes": list(pack.notes),

@@ -49,7 +49,10 @@ def case_page(pack: Pack, letter: Document) -> str:
         ),
         _list(
             "Blocked texts",
-            (f"{one.document}: {', '.join(item.text for item in one.ungrounded)}" for one in pack.blocked),
+            (
+                f"{one.document}: {', '.join([*(item.text for item in one.ungrounded), *(o.statement for o in one.objections)])}"
+                for one in pack.blocked
+            ),
         ),
         _list("Notes", (*pack.notes, *pack.facts.warnings)),
         "<h2>The letter</h2>",

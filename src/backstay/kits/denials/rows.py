@@ -155,84 +155,40 @@ UNROUTED: Final[tuple[StepRow, ...]] = (
     KEEP,
 )
 
+
+def _evidence(*rows: tuple[str, Priority, str, str]) -> tuple[EvidenceRow, ...]:
+    return tuple(
+        EvidenceRow(item=item, priority=priority, source=source, purpose=purpose)
+        for item, priority, source, purpose in rows
+    )
+
+
 EVIDENCE: Final[dict[Way, tuple[EvidenceRow, ...]]] = {
-    APPEAL: (
-        EvidenceRow(item="Denial letter", priority="required", source="patient", purpose="shows what is appealed"),
-        EvidenceRow(
-            item="Letter of medical necessity",
-            priority="required",
-            source="clinician",
-            purpose="answers the stated reason",
-        ),
-        EvidenceRow(
-            item="Clinical notes and test results",
-            priority="required",
-            source="provider",
-            purpose="show the condition and earlier treatment",
-        ),
-        EvidenceRow(
-            item="Clinical criteria that the plan used",
-            priority="recommended",
-            source="plan",
-            purpose="says what must be met",
-        ),
-        EvidenceRow(
-            item="Guidelines or studies",
-            priority="optional",
-            source="clinician",
-            purpose="support the service for the condition",
-        ),
+    APPEAL: _evidence(
+        ("Denial letter", "required", "patient", "shows what is appealed"),
+        ("Letter of medical necessity", "required", "clinician", "answers the stated reason"),
+        ("Clinical notes and test results", "required", "provider", "show the condition and earlier treatment"),
+        ("Clinical criteria that the plan used", "recommended", "plan", "says what must be met"),
+        ("Guidelines or studies", "optional", "clinician", "support the service for the condition"),
     ),
-    AUTHORIZATION: (
-        EvidenceRow(
-            item="Denial letter", priority="required", source="patient", purpose="shows what is to be reconsidered"
+    AUTHORIZATION: _evidence(
+        ("Denial letter", "required", "patient", "shows what is to be reconsidered"),
+        (
+            "Authorization number or approval letter",
+            "required",
+            "provider",
+            "shows that permission was given, where it was",
         ),
-        EvidenceRow(
-            item="Authorization number or approval letter",
-            priority="required",
-            source="provider",
-            purpose="shows that permission was given, where it was",
-        ),
-        EvidenceRow(
-            item="Clinical notes",
-            priority="required",
-            source="provider",
-            purpose="support authorization after the fact",
-        ),
-        EvidenceRow(
-            item="Record of calls and faxes to the plan",
-            priority="recommended",
-            source="provider",
-            purpose="shows that permission was asked for",
-        ),
-        EvidenceRow(
-            item="Proof of an emergency",
-            priority="optional",
-            source="provider",
-            purpose="emergency care needs no permission",
-        ),
+        ("Clinical notes", "required", "provider", "support authorization after the fact"),
+        ("Record of calls and faxes to the plan", "recommended", "provider", "shows that permission was asked for"),
+        ("Proof of an emergency", "optional", "provider", "emergency care needs no permission"),
     ),
-    CORRECTION: (
-        EvidenceRow(item="Denial letter", priority="required", source="patient", purpose="names the fault"),
-        EvidenceRow(
-            item="Claim as submitted",
-            priority="required",
-            source="billing staff",
-            purpose="shows what is to be changed",
-        ),
-        EvidenceRow(item="Corrected claim", priority="required", source="billing staff", purpose="is the remedy"),
-        EvidenceRow(
-            item="Medical record of the service",
-            priority="recommended",
-            source="provider",
-            purpose="supports the corrected codes",
-        ),
-        EvidenceRow(
-            item="Proof of the first submission",
-            priority="recommended",
-            source="billing staff",
-            purpose="shows that the claim was in time",
-        ),
+    CORRECTION: _evidence(
+        ("Denial letter", "required", "patient", "names the fault"),
+        ("Claim as submitted", "required", "billing staff", "shows what is to be changed"),
+        ("Corrected claim", "required", "billing staff", "is the remedy"),
+        ("Medical record of the service", "recommended", "provider", "supports the corrected codes"),
+        ("Proof of the first submission", "recommended", "billing staff", "shows that the claim was in time"),
     ),
 }
 

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from backstay.extract.grounding import STRICT, check
 from backstay.kits.denials.body import BODIES, Case
 from backstay.kits.denials.story import tell
 from backstay.offline.provider import Answer, Rule, question
@@ -51,9 +52,22 @@ def answer_plan(request: Request) -> Answer | None:
     return Answer(text=msgspec.json.encode(kept).decode())
 
 
+def answer_review(request: Request) -> Answer | None:
+    """What has a form and stands in no source: all that rules can see."""
+    document, sources = (enclosed(question(request), name) for name in ("document", "sources"))
+    if request.metadata.task != "grounding_validation" or document is None or sources is None:
+        return None
+    found = [
+        {"statement": item.text, "verdict": "unsupported", "reason": f"no source has this {item.kind}"}
+        for item in check(document, sources, kinds=STRICT).ungrounded
+    ]
+    return Answer(text=msgspec.json.encode({"findings": found}).decode())
+
+
 RULES: Final = (
     Rule("denial_documents", answer_document),
     Rule("denial_summary", answer_summary),
     Rule("denial_plan", answer_plan),
+    Rule("denial_review", answer_review),
 )
 """Before the shipped rules: `Client(services={"offline": Offline((*RULES, *SHIPPED))})`."""

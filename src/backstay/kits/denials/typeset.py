@@ -73,7 +73,7 @@ def paper_to_pdf(paper: Paper) -> bytes:
     try:
         import typst
     except ImportError as error:
-        raise ConfigurationError("PDF needs typst: install backstay[docs]") from error
+        raise ConfigurationError("PDF needs typst: pip install 'backstay[docs]'") from error
     given = msgspec.json.encode(msgspec.to_builtins(paper)).decode()
     made: bytes = typst.compile(LAYOUT.encode(), sys_inputs={"paper": given})
     return made

@@ -19,7 +19,7 @@ def paper_to_docx(paper: Paper) -> bytes:
         from docx import Document
         from docx.shared import Pt
     except ImportError as error:
-        raise ConfigurationError("DOCX needs python-docx: install backstay[docs]") from error
+        raise ConfigurationError("DOCX needs python-docx: pip install 'backstay[docs]'") from error
     page = Document()
     page.core_properties.title = paper.title
     page.core_properties.author = ""
