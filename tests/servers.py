@@ -57,6 +57,7 @@ class ValkeyServer:
             "unixsocket": f"{self._folder}/socket",
             "dir": str(self._folder),
             "appendonly": "yes",
+            "appendfsync": "always",  # else it may put a write off for two seconds while the disk is busy
             "save": "",
             "logfile": "",
             "maxmemory-policy": "noeviction",

@@ -160,6 +160,37 @@ async def test_a_server_that_forgot_is_told_again(valkey: Server) -> None:
     await asyncio.gather(*(store.aclose() for store in (*stores, stranger, redis)))
 
 
+class Unmarked(RedisLog):
+    """The broken variant: an entry is known by its number alone."""
+
+    async def append(self, generation: str, since: int, body: bytes) -> Stretch:
+        self._latest = ("", 0, "")
+        return await super().append(generation, since, body)
+
+
+@pytest.mark.parametrize(("kind", "is_one"), [(RedisLog, True), (Unmarked, False)])
+async def test_a_server_that_lost_its_last_entries_leaves_one_state(
+    valkey: Server, kind: type[RedisLog], is_one: bool
+) -> None:
+    """Killed before it wrote two grants, and given others under their numbers: who knew the lost ones begins anew."""
+    name = f"t{secrets.token_hex(6)}"
+    stores = [SharedLimits(kind(Redis(valkey.url, name=name))) for _ in range(2)]
+    for place, store in enumerate(stores):
+        await take(store, f"a{place}", (money(100), 10))
+    await stores[1].check("a0")
+    for number in range(2):
+        await take(stores[0], f"lost{number}", (money(100), 20))
+    redis = Redis(valkey.url)
+    await redis.command("RPOP", f"{{{name}}}:limits:1:log", "2")
+    await redis.command("HINCRBY", f"{{{name}}}:limits:1:head", "last", "-2")
+    for number in range(3):
+        await take(stores[1], f"new{number}", (money(100), 5))
+    used = [(await standing(store, "client/day_budget")).reserved for store in stores]
+    assert used[1] == 35
+    assert (used[0] == used[1]) is is_one
+    await asyncio.gather(*(store.aclose() for store in (*stores, redis)))
+
+
 class Trusting(RedisLog):
     """The broken variant: an empty server is taken for a new one."""
 

@@ -98,7 +98,15 @@ class Guarded:
     async def find(self, key: str, *, tenant: str | None) -> Entry | None:
         """The living entry, checked; None where there is none, it is wrong, or the store fails."""
         now = self._clock.wall_ns()
-        entry = await self._asked(self._store.get, key, tenant=tenant, now_ns=now)
+        if self._is_resting():
+            return None
+        try:
+            asked = self._store.get(key, tenant=tenant, now_ns=now)
+            entry = await (asked if self._is_instant else self._in_time(asked))
+        except Exception as error:  # noqa: BLE001 - a store may be anybody's; whatever it raises is a miss
+            self._failed(error)
+            return None
+        self._is_failing = False
         if entry is None or not entry.is_alive(now):
             return None
         if not entry.is_sound(key, tenant):
@@ -121,30 +129,43 @@ class Guarded:
         entry = entry_of(
             key, payload, tenant=tenant, now_ns=now, ttl_ns=round(ttl * 1e9), stale_ttl_ns=round(stale_ttl * 1e9)
         )
-        is_kept = await self._asked(self._put, entry, now) or False
+        is_kept = False
+        if not self._is_resting():
+            try:
+                asked = self._store.put(entry, now_ns=now)
+                await (asked if self._is_instant else self._in_time(asked))
+                is_kept = True
+                self.tally.stores += 1
+                self._is_failing = False
+            except Exception as error:  # noqa: BLE001 - as in `find`
+                self._failed(error)
         if not 0 <= now - self._swept_ns < SWEEP_NS:
             self._swept_ns = now
             await self._asked(self._store.sweep, now_ns=now)
         return is_kept
 
-    async def _put(self, entry: Entry, now_ns: int) -> bool:
-        await self._store.put(entry, now_ns=now_ns)
-        self.tally.stores += 1
-        return True
-
     async def _asked(self, ask: Callable[P, Coroutine[Any, Any, T]], *args: P.args, **kwargs: P.kwargs) -> T | None:
-        """What the store answers; None where it raises or takes too long, which is counted, and while it rests."""
-        if self._rests_until is not None and self._clock.monotonic() < self._rests_until:
+        """What the store answers; None where it raises or takes too long, which is counted, and while it rests.
+
+        `find` and `keep`, which every call needs, do the same in their own place: one coroutine less on the way.
+        """
+        if self._is_resting():
             return None
         try:
             asked = ask(*args, **kwargs)
             result = await (asked if self._is_instant else self._in_time(asked))
-        except Exception as error:  # noqa: BLE001 - a store may be anybody's; whatever it raises is a miss
-            self._rests_until = self._clock.monotonic() + REST if isinstance(error, StoreHung) else None
-            self.fault(error)
+        except Exception as error:  # noqa: BLE001 - as in `find`
+            self._failed(error)
             return None
         self._is_failing = False
         return result
+
+    def _is_resting(self) -> bool:
+        return self._rests_until is not None and self._clock.monotonic() < self._rests_until
+
+    def _failed(self, error: Exception) -> None:
+        self._rests_until = self._clock.monotonic() + REST if isinstance(error, StoreHung) else None
+        self.fault(error)
 
     async def _in_time(self, asked: Coroutine[Any, Any, T]) -> T:
         try:

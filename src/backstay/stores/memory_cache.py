@@ -52,15 +52,17 @@ class MemoryCache:
 
     async def put(self, entry: Entry, *, now_ns: int) -> None:
         self._check_open()
-        place, size = (entry.tenant, entry.key), entry.size
+        place, size, entries = (entry.tenant, entry.key), entry.size, self._entries
         with self._lock:
-            self._drop(place)
+            if place in entries:
+                self._drop(place)
             if size > self._max_bytes or not entry.is_alive(now_ns):
                 return
-            self._entries[place] = entry
+            entries[place] = entry
             self._bytes += size
-            while len(self._entries) > self._max_entries or self._bytes > self._max_bytes:
-                self._drop(next(iter(self._entries)))
+            while self._bytes > self._max_bytes or len(entries) > self._max_entries:
+                _, oldest = entries.popitem(last=False)
+                self._bytes -= oldest.size
                 self._evictions += 1
 
     async def delete(self, key: str, *, tenant: str | None) -> None:

@@ -11,6 +11,7 @@ The server must not evict (`maxmemory-policy noeviction`) and should write a log
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 from backstay.ports import Ids, TimeOrderedIds
@@ -47,19 +48,23 @@ class RedisLog:
         self._redis = redis
         self._instants = instants
         self._ids = ids or TimeOrderedIds()
+        self._latest = ("", 0, "")
         self._append = Script.read("limit.lua", "limit_append.lua")
         self._keep = Script.read("limit.lua", "limit_keep.lua")
         self._restore = Script.read("limit.lua", "limit_restore.lua")
 
     async def append(self, generation: str, since: int, body: bytes) -> Stretch:
         now_us, wall_us = ("", "") if self._instants is None else self._instants()
-        arguments: list[str | bytes | int] = [generation, since, body, now_us, wall_us, self._ids.new(), LIFE_MS]
+        known = self._latest[2] if self._latest[:2] == (generation, since) else ""
+        arguments: list[str | bytes | int] = [generation, since, body, now_us, wall_us, self._ids.new(), LIFE_MS, known]
         verdict, *facts = await self._redis.run(self._append, KEYS, arguments)
         if verdict == b"lost":
             raise Forgotten
         if verdict == b"wait":
             raise StoreFailed(f"Redis lost its memory and gets it back in {int(facts[0]) / 1e6:.1f} s")
         stands, after, entries, snapshot = facts
+        last = hashlib.sha1(entries[-1], usedforsecurity=False).hexdigest()
+        self._latest = (stands.decode(), int(after) + len(entries), last)
         return Stretch(stands.decode(), int(after), [_stamped(entry) for entry in entries], snapshot or None)
 
     async def keep(self, generation: str, number: int, snapshot: bytes) -> None:

@@ -203,7 +203,7 @@ class SharedLimits(LimitStore):
 
     async def _applied(self, stretch: Stretch, slice_: int = SLICE) -> list[Result | Exception]:
         """Follow the log; the results of its last entry. After an outage it may be long, and nobody else should wait for it."""
-        if stretch.generation != self._generation or stretch.after != self._number:
+        if stretch.snapshot is not None or stretch.generation != self._generation or stretch.after != self._number:
             self._begin(stretch)
         results: list[Result | Exception] = []
         for place, entry in enumerate(stretch.entries, 1):
