@@ -91,6 +91,16 @@ def test_the_order_of_members_does_not_count() -> None:
     assert canonical(one) != canonical(changed(options={"a": {"x": 1, "y": {"p": [2, 1], "q": 2}}, "b": {}}))
 
 
+@pytest.mark.parametrize(
+    "fields", [{"system": ()}, {"stop": None}, {"tools": None}, {"options": None}, {"options": {}}]
+)
+def test_absent_is_absent_however_it_is_said(fields: dict[str, Any]) -> None:
+    """A None where the default is an empty collection, or the other way round, is no other question."""
+    bare = changed(system=None)
+    assert canonical(msgspec.structs.replace(bare, **fields)) == canonical(bare)
+    assert canonical(msgspec.structs.replace(bare, system="")) != canonical(bare)
+
+
 def test_bytes_stand_as_their_hash() -> None:
     """The form of a large picture is small, another picture is another form, and no text can pass for one, also in the
     result of a tool."""

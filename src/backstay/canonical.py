@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import operator
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -53,15 +54,15 @@ def canonical(request: Request) -> bytes:
     Raises TypeError or ValueError where a value in it has no JSON form (an object of your own in `options`, half a surrogate
     pair in a text).
     """
-    kind = type(request)
-    form: dict[str, Any] = {"version": VERSION}
-    for name, value in zip(_names(kind), msgspec.structs.astuple(request), strict=True):
-        if value is not None and name is not None and (value or (value != () and value != {})):
-            form[name] = value
-    if kind is not Request:
-        form["kind"] = kind.__name__
+    shape = _shape(type(request))
+    values = shape.values_of(request)
+    if None in values[: shape.collections] or request.system == ():  # absent in another way than by the default
+        named = zip(shape.names, values, strict=True)
+        form = shape.form_of(**{name: value for name, value in named if value not in (None, (), {})})
+    else:
+        form = shape.form_of(*values)
     if _has_heavy(request):
-        form["messages"] = [_light_message(message) for message in request.messages]
+        form = msgspec.structs.replace(form, messages=[_light_message(message) for message in request.messages])
     return _ENCODER.encode(form)
 
 
@@ -78,11 +79,23 @@ def request_key(
     else an answer hangs on (a prompt template, a schema, a model's release). Raises as `canonical` does.
     """
     owner = request.metadata.tenant if isinstance(tenant, msgspec.UnsetType) else tenant
-    return digest(canonical(request), owner, version, extra)
+    form = canonical(request)
+    whole = _head(b"b", len(form)) + form + _owned(owner, version) + _head(b"b", len(extra)) + extra
+    return hashlib.sha256(whole).hexdigest()
 
 
 def digest(*pieces: bytes | str | None) -> str:
     """The SHA-256, in hex, of `pieces` in this order, each with its kind and length before it: bytes, texts or None."""
+    return hashlib.sha256(_joined(*pieces)).hexdigest()
+
+
+@functools.lru_cache(maxsize=256)
+def _owned(owner: str | None, version: str) -> bytes:
+    """The pieces that many requests share."""
+    return _joined(owner, version)
+
+
+def _joined(*pieces: bytes | str | None) -> bytes:
     whole = b""
     for piece in pieces:
         if isinstance(piece, str):
@@ -92,13 +105,37 @@ def digest(*pieces: bytes | str | None) -> str:
             whole += _head(b"b", len(piece)) + piece
         else:
             whole += _head(b"n", 0)
-    return hashlib.sha256(whole).hexdigest()
+    return whole
+
+
+class _Shape(msgspec.Struct, frozen=True):
+    """How requests of one type become forms: the names of the fields that count, the `collections` first whose default is an
+    empty one; what reads their values; and what makes a form of them, a struct that leaves out what has its default."""
+
+    names: tuple[str, ...]
+    collections: int
+    values_of: Callable[[Request], tuple[Any, ...]]
+    form_of: Callable[..., Any]
 
 
 @functools.cache
-def _names(kind: type[Request]) -> tuple[str | None, ...]:
-    """The fields of `kind` in order, None for those that do not count."""
-    return tuple(None if name in IGNORED else name for name in kind.__struct_fields__)
+def _shape(kind: type[Request]) -> _Shape:
+    empty: list[Any] = []
+    absent: list[Any] = []
+    for field in msgspec.structs.fields(kind):
+        if field.name in IGNORED:
+            continue
+        if field.default == ():
+            empty.append((field.name, Any, ()))
+        elif field.default_factory is not msgspec.NODEFAULT:
+            empty.append((field.name, Any, msgspec.field(default_factory=dict)))
+        else:
+            absent.append((field.name, Any, None))
+    names = tuple(name for name, *_ in (*empty, *absent))
+    facts = [("kind", str | None, None), ("version", int, 0)]
+    form = msgspec.defstruct("Form", [*empty, *absent, *facts], frozen=True, gc=False, omit_defaults=True)
+    form_of = functools.partial(form, kind=None if kind is Request else kind.__name__, version=VERSION)
+    return _Shape(names, len(empty), operator.attrgetter(*names), form_of)
 
 
 def _has_heavy(request: Request) -> bool:

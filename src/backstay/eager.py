@@ -87,11 +87,12 @@ if sys.version_info < (3, 12):
     class _Task(asyncio.Task[None]):
         """A task that is initialised when it must be: when its work waits, or something is asked of it that needs it."""
 
-        _rest: _Rest | None = None
+        __slots__ = ("_own_context", "_rest", "_work")
 
         def __init__(self, work: Work) -> None:
             self._work = work
             self._own_context = copy_context()
+            self._rest: _Rest | None = None
 
         def begun(self) -> asyncio.Task[None] | None:
             """Run the first stretch; None where that was all."""

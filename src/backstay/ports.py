@@ -14,7 +14,7 @@ import os
 import random
 import time
 from asyncio import _get_running_loop
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -63,14 +63,18 @@ class SystemRandom:
         self.random = self._random.random
 
 
+RANDOM_BITS: Final = 0x0FFF_3FFF_FFFF_FFFF_FFFF
+VERSION_BITS: Final = 0x7000_8000_0000_0000_0000
+"""Of the last 80 bits of a UUID of version 7: those that are drawn, and those that say its version and variant."""
+
+
 class TimeOrderedIds:
     """UUID version 7 (RFC 9562 section 5.7) as 32 hex digits: 48 bits of Unix milliseconds, then 74 random bits."""
 
     def new(self) -> str:
         milliseconds = time.time_ns() // 1_000_000 & 0xFFFFFFFFFFFF
-        tail = int.from_bytes(os.urandom(10), "big")
-        number = milliseconds << 80 | 7 << 76 | (tail >> 68 & 0xFFF) << 64 | 2 << 62 | tail & 0x3FFFFFFFFFFFFFFF
-        return f"{number:032x}"
+        tail = int.from_bytes(os.urandom(10), "big") & RANDOM_BITS | VERSION_BITS
+        return f"{milliseconds << 80 | tail:032x}"
 
 
 def blocking_sleep(delay: float) -> None:

@@ -24,6 +24,7 @@ import msgspec
 from backstay.errors import ContextLengthExceeded, LLMError
 from backstay.extract.agreement import vote
 from backstay.extract.extraction import Extraction, Field
+from backstay.extract.filler import without_fillers
 from backstay.extract.form import answer_of, closed
 from backstay.extract.found import Finder, rule_fields
 from backstay.extract.logprob import value_probabilities
@@ -40,7 +41,7 @@ from backstay.extract.question import (
     with_document,
 )
 from backstay.extract.reading import Answered, read_answer
-from backstay.extract.schema import Schema, blankable, complete, nullable
+from backstay.extract.schema import Schema, blankable, complete, leaves, nullable
 from backstay.extract.settle import Read, settle
 from backstay.types import Request, Response
 
@@ -106,16 +107,24 @@ class _Job:
         question = with_document(self._question, piece.text, self._source, suffix=name, question=self._behind)
         answered = await self._samples(question)
         usable = [one for one in answered if not one.is_failed] or answered
-        datas = [complete(one.reading.data, self._schema.schema) for one in usable]
+        datas, said = zip(*(self._data(one, piece.text) for one in usable), strict=True)
         best, shares = vote(datas)
         response = usable[best].responses[-1]
         fields = rule_fields(response)
         if fields is None:
-            signals = {"logprob": _probabilities(usable[best])}
+            signals = {"logprob": _probabilities(usable[best], datas[best])}
             if len(usable) > 1:
                 signals["agreement"] = shares
             fields = Finder(piece.text, has_evidence=self._plan.has_evidence).fields(datas[best], signals)
+            fields |= {path: _said_nothing(fields[path], word) for path, word in said[best].items() if path in fields}
         return datas[best], {path: shift(field, piece.start) for path, field in fields.items()}, answered
+
+    def _data(self, answered: Answered, text: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """The whole object of an answer; a model's without the words that only say that there is no value, and these by path."""
+        data = complete(answered.reading.data, self._schema.schema)
+        if rule_fields(answered.responses[-1]) is not None:
+            return data, {}
+        return without_fillers(data, self._schema.schema, text)
 
     async def _samples(self, question: Request) -> list[Answered]:
         """The answers to one question. A degraded one is not asked for again, because it would be the same."""
@@ -149,13 +158,21 @@ class _Job:
                     return Answered(reading=reading, responses=tuple(responses), error=error)
 
 
-def _probabilities(answered: Answered) -> dict[str, float]:
-    """The log-probabilities of the last answer's values, where the provider gave any and the answer is text."""
+def _said_nothing(field: Field, word: str) -> Field:
+    return msgspec.structs.replace(
+        field, reason=f"the answer says {word!r}, which the document does not print as a value"
+    )
+
+
+def _probabilities(answered: Answered, kept: dict[str, Any]) -> dict[str, float]:
+    """The log-probabilities of those values of the last answer that were `kept`, where the provider gave any for a text."""
     response = answered.responses[-1]
     answer = answer_of(response)
     if response.logprobs is None or not isinstance(answer, str):
         return {}
-    return value_probabilities(answered.reading.data, answer, response.logprobs)
+    found = value_probabilities(answered.reading.data, answer, response.logprobs)
+    now, before = dict(leaves(kept)), dict(leaves(answered.reading.data))
+    return {path: one for path, one in found.items() if path in now and now[path] == before[path]}
 
 
 async def _together(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:

@@ -217,9 +217,14 @@ class _End:
     def observe(self, outcome: Outcome) -> None:
         self.is_complete = isinstance(outcome, Response)
 
-    async def kept(self) -> None:
+    def kept(self) -> Awaitable[None]:
         if self.answer is not None and self.is_complete:
-            await self.keep(self.answer, *self.facts)
+            return self.keep(self.answer, *self.facts)
+        return _nothing()
+
+
+async def _nothing() -> None:
+    """There is nothing to wait for."""
 
 
 def as_asked(response: Response) -> Response:

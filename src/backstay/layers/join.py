@@ -64,12 +64,13 @@ def key_of(call: Call) -> str | None:
 
 
 class _Flight:
-    """One request upstream, and what has come of it so far. `outcome` is its Response or its error, None while it lasts."""
+    """One request upstream, and what has come of it so far. `outcome` is its Response or its error, None while it lasts; on the
+    `board` stand the flights that can be joined."""
 
     __slots__ = (
+        "board",
         "call",
         "events",
-        "forget",
         "front",
         "is_landed",
         "joiners",
@@ -81,10 +82,10 @@ class _Flight:
         "waiting",
     )
 
-    def __init__(self, key: str, call: Call, forget: Callable[[_Flight], None]) -> None:
+    def __init__(self, key: str, call: Call, board: dict[str, _Flight]) -> None:
         self.key = key
         self.call = call
-        self.forget = forget
+        self.board = board
         self.priority: Priority = call.request.metadata.priority
         self.joiners = 1
         self.front = 0
@@ -105,7 +106,7 @@ class _Flight:
             if not isinstance(error, (Exception, asyncio.CancelledError)):
                 raise
         finally:
-            self.forget(self)
+            self.forget()
             if self.waiting:
                 self.wake()
 
@@ -141,6 +142,11 @@ class _Flight:
                 await self.reader
             finally:
                 self.reader = None
+
+    def forget(self) -> None:
+        """Nobody can join it any more: it has ended, or is about to."""
+        if self.board.get(self.key) is self:
+            del self.board[self.key]
 
     def wake(self) -> None:
         """Tell all who wait that there is news."""
@@ -218,15 +224,10 @@ class Join:
         return self._reply(flight, call, is_first)
 
     def _begin(self, key: str, call: Call, inner: Service) -> _Flight:
-        flight = self._flights[key] = _Flight(key, call, self._forget)
+        flight = self._flights[key] = _Flight(key, call, self._flights)
         self._begun += 1
         flight.task = start(flight.fly(inner))
         return flight
-
-    def _forget(self, flight: _Flight) -> None:
-        """Nobody can join it any more: it has ended, or is about to."""
-        if self._flights.get(flight.key) is flight:
-            del self._flights[flight.key]
 
     def _enlisted(self, flight: _Flight, call: Call) -> bool:
         """Join `flight`; False where the call would lose by it. Raises DeadlineExceeded for one whose time is over."""
@@ -248,7 +249,7 @@ class Join:
         """One joiner less; the last one ends the flight and waits until what it held is released."""
         flight.joiners -= 1
         if flight.joiners == 0 and flight.outcome is None and flight.task is not None:
-            self._forget(flight)
+            flight.forget()
             flight.task.cancel()
             await asyncio.wait((flight.task,))
 

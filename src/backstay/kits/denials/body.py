@@ -58,7 +58,11 @@ class Case:
 
     def codes(self, *types: str) -> list[str]:
         """Codes of these types."""
-        found = [one.get("code") for one in self.facts.get("denial_codes") or [] if one.get("code_type") in types]
+        found = [
+            one.get("code")
+            for one in self.facts.get("denial_codes") or []
+            if one.get("code_type") in types and one.get("code")
+        ]
         return list(dict.fromkeys(str(code) for code in found))
 
     def day(self, path: str, name: str) -> str:

@@ -71,7 +71,7 @@ def rule_text(rule: Rule) -> str:
 def _stated(facts: Facts) -> Iterator[str]:
     """Each value and its quote, with words beside it that say what it is."""
     for path, fact in facts.facts.items():
-        if fact.value is not None and not isinstance(fact.value, bool):
+        if fact.use is not None and not isinstance(fact.use, bool):
             name = "code" if path.endswith(".code") or "_codes[" in path else path.rsplit(".", 1)[-1].replace("_", " ")
             yield f"{name} {fact.value}{' days' if path.endswith('_days') else ''}"
             if fact.quote:

@@ -34,7 +34,7 @@ class Timeline(msgspec.Struct, frozen=True, kw_only=True):
 def make_timeline(facts: Facts, *, today: dt.date, days_before: int) -> Timeline:
     """The Timeline of a case on the day `today`; submission is recommended `days_before` the deadline, never before today."""
     fact = facts.get("dates.appeal_deadline")
-    if fact.value is None:
+    if fact.use is None:
         return Timeline(appeal_deadline=None, source=fact.reason or "no deadline is printed")
     deadline = _day(fact.value)
     if deadline is None:

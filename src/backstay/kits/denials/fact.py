@@ -38,7 +38,10 @@ _STEP: Final = re.compile(r"([a-z_0-9]+)(?:\[(\d+)\])?")
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
-    """One leaf: its value, or None and a reason. `quote` is what the document prints, at `start` to `end` on `page`."""
+    """One leaf: its value, or None and a reason. `quote` is what the document prints, at `start` to `end` on `page`.
+
+    `is_withheld`: a reading that does not hold (`second.py`): shown to a person, and used by nothing.
+    """
 
     value: Any
     confidence: float = 0.0
@@ -48,14 +51,21 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True):
     end: int | None = None
     page: int | None = None
     reason: str | None = None
+    is_withheld: bool = False
+
+    @property
+    def use(self) -> Any:
+        """The value as plan and documents may use it: None where it is withheld."""
+        return None if self.is_withheld else self.value
 
 
 class Conflict(msgspec.Struct, frozen=True, kw_only=True):
-    """Different values of one field, in one document or in two."""
+    """Different values of one field, in one document or in two; with a `note` where two readers of one document differ."""
 
     field: str
     values: tuple[str, ...]
     sources: tuple[str, ...] = ()
+    note: str | None = None
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -69,9 +79,9 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     is_degraded: bool = False
 
     def __getitem__(self, path: str) -> Any:
-        """The value at a path; None where it is absent."""
+        """The value at a path; None where it is absent or withheld."""
         found = self.facts.get(path)
-        return None if found is None else found.value
+        return None if found is None else found.use
 
     def get(self, path: str) -> Fact:
         """The Fact at a path; an absent one for an unknown path."""
@@ -83,14 +93,15 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         for path, fact in self.facts.items():
             kind = f"{path.removesuffix('.code')}.code_type"
             if path.startswith("denial_codes[") and path.endswith("].code") and self[kind] in types:
-                found.append(str(fact.value))
+                found += [] if fact.use is None else [str(fact.use)]
         return list(dict.fromkeys(found))
 
     def data(self) -> dict[str, Any]:
         """The values alone as the nested CaseFacts object."""
         whole: dict[str, Any] = {"case_id": self.case_id}
         for path, fact in self.facts.items():
-            _put(whole, path, fact.value)
+            _put(whole, path, fact.use)
+        _drop_gaps(whole)
         whole["extraction_confidence"] = self.confidence()
         whole["missing_info"] = [{"field": path, "reason": reason} for path, reason in self.missing().items()]
         whole["conflicts"] = [{"field": one.field, "values": list(one.values)} for one in self.conflicts]
@@ -110,12 +121,12 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
         return {
             path: fact.reason or "the documents do not say"
             for path, fact in self.facts.items()
-            if fact.value in (None, "", []) and not path.startswith("denial_codes[")
+            if fact.use in (None, "", []) and not path.startswith("denial_codes[")
         }
 
     def doubtful(self, below: float) -> list[str]:
-        """The paths of present facts that are less sure than `below`."""
-        return [path for path, fact in self.facts.items() if fact.value is not None and fact.confidence < below]
+        """The paths of present facts that are less sure than `below`; a withheld one has its conflict instead."""
+        return [path for path, fact in self.facts.items() if fact.use is not None and fact.confidence < below]
 
 
 def read_facts(letter: Document, extraction: Extraction) -> Facts:
@@ -136,14 +147,13 @@ def read_facts(letter: Document, extraction: Extraction) -> Facts:
     )
 
 
-def add_benefits(facts: Facts, benefits: Document, extraction: Extraction) -> Facts:
-    """The facts with what an explanation of benefits adds, and where it contradicts."""
-    other = read_facts(benefits, extraction)
+def add_benefits(facts: Facts, other: Facts) -> Facts:
+    """The facts with what an explanation of benefits (`other`) adds, and where it contradicts."""
     merged = dict(facts.facts)
     conflicts = list(facts.conflicts)
     for path, fact in other.facts.items():
         mine = facts[path]
-        if fact.value in (None, "", []):
+        if fact.use in (None, "", []) or facts.get(path).is_withheld:
             continue
         if mine is None and path.startswith(FILLED):
             merged[path] = fact
@@ -190,6 +200,13 @@ def _why(value: Any) -> str:
 
 def _plain(value: Any) -> str:
     return re.sub(r"\W", "", str(value)).casefold()
+
+
+def _drop_gaps(whole: dict[str, Any]) -> None:
+    """Take out of the lists of codes what was withheld."""
+    for here, name in ((whole.get("service"), "cpt_codes"), (whole.get("service"), "diagnosis_codes")):
+        if isinstance(here, dict) and isinstance(here.get(name), list):
+            here[name] = [one for one in here[name] if one is not None]
 
 
 def _put(whole: dict[str, Any], path: str, value: Any) -> None:

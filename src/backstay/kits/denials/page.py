@@ -96,7 +96,7 @@ def _facts(facts: Facts) -> str:
 
 def _fact_row(path: str, fact: Fact) -> str:
     style = "sure" if fact.confidence >= SURE else "sure bad"
-    printed = fact.quote or fact.reason or ""
+    printed = (fact.reason if fact.is_withheld else fact.quote) or fact.reason or ""
     return (
         f"<tr><td>{_text(path)}</td><td>{_text(fact.value)}</td><td>{_text(printed)}</td><td>{fact.page or ''}</td>"
         f'<td class="{style}">{fact.confidence:.0%}</td></tr>'

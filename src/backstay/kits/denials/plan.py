@@ -238,6 +238,6 @@ def _assumptions(facts: Facts, timeline: Timeline) -> tuple[Assumption, ...]:
             how_to_verify="Ask the plan which one is right before anything is sent.",
         )
         for one in facts.conflicts
-        if len(one.values) > 1
+        if len(one.values) > 1 and one.note is None
     ]
     return tuple(found)

@@ -3,10 +3,10 @@
     async with open_client() as client:
         case = await work_case(client, read_document("letter.pdf"), today=date)
 
-The facts come from a model or from rules; route, deadlines, steps and the check are always rules, so that the same facts lead
-to the same plan. A model words the summary and the documents. What it writes is checked like everything else: a text with an
-ungrounded item is dropped, the rules' text stands in for it, and the case says so. In verified mode a reviewer reads every text
-as well (`desk.py`).
+The facts come from a model, with rules as a second reader (`second.py`), or from rules alone. Route, deadlines, steps and the
+check are always rules, so that the same facts lead to the same plan. A model words the summary and the documents. What it writes
+is checked like everything else: a text with an ungrounded item is dropped, the rules' text stands in for it, and the case says
+so. In verified mode a reviewer reads every text as well (`desk.py`).
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from backstay.kits.denials.plan import ActionPlan, make_plan
 from backstay.kits.denials.route import Route, choose_route
 from backstay.kits.denials.rules import RULES
 from backstay.kits.denials.schema import facts_schema
+from backstay.kits.denials.second import with_rules
 from backstay.kits.denials.setting import DISCLAIMERS, UNVERIFIED, Settings
 from backstay.offline.provider import Offline
 from backstay.offline.rules import SHIPPED
@@ -82,7 +83,7 @@ async def work_case(
     prompts = library or shipped()
     facts = await _read(client, letter, prompts, chosen)
     if benefits is not None:
-        facts = add_benefits(facts, benefits, await _extract(client, benefits, prompts, chosen))
+        facts = add_benefits(facts, await _read(client, benefits, prompts, chosen))
     rules = read_rules(plan_documents) if chosen.mode == "verified" else ()
     route = choose_route(facts, letter.text)
     plan = make_plan(facts, route, today=today, settings=chosen, rules=rules)
@@ -98,7 +99,8 @@ async def work_case(
 
 
 async def _read(client: Client, letter: Document, prompts: PromptLibrary, settings: Settings) -> Facts:
-    return read_facts(letter, await _extract(client, letter, prompts, settings))
+    found = await _extract(client, letter, prompts, settings)
+    return with_rules(read_facts(letter, found), letter, found)
 
 
 async def _extract(client: Client, document: Document, prompts: PromptLibrary, settings: Settings) -> Extraction:
@@ -140,7 +142,7 @@ def _person(facts: Facts, route: Route, settings: Settings) -> tuple[str, ...]:
         if facts[path] is not None and settings.doubtful <= facts.get(path).confidence < settings.sure
     ]
     found += [one for one in facts.warnings if "recognized in a picture" in one]
-    found += [f"{one.field} is printed as {' and '.join(one.values)}" for one in facts.conflicts]
+    found += [one.note or f"{one.field} is printed as {' and '.join(one.values)}" for one in facts.conflicts]
     if route.declined:
         found.append(route.declined)
     elif route.confidence < settings.doubtful:
