@@ -163,7 +163,7 @@ class Client:
 class Streaming:
     """A stream in blocking form: enter it, iterate its events or its texts, then read the folded response."""
 
-    def __init__(self, portal: Portal, inner: AsyncStreaming) -> None:
+    def __init__(self, portal: Portal, inner: AsyncStreaming | AsyncTelling) -> None:
         self._portal = portal
         self._inner = inner
 
@@ -247,31 +247,13 @@ class Chat:
         return Telling(self._portal, self._inner.stream(id, prompt, **settings))
 
 
-class Telling:
+class Telling(Streaming):
     """An exchange while its answer arrives, in blocking form: iterate its events or its texts, then read what was `said`."""
 
     def __init__(self, portal: Portal, inner: AsyncTelling) -> None:
-        self._portal = portal
-        self._inner = inner
-
-    def __iter__(self) -> Iterator[Event]:
-        return self._portal.iterate(aiter(self._inner))
-
-    def texts(self) -> Iterator[str]:
-        """The answer's text, fragment by fragment."""
-        return self._portal.iterate(self._inner.texts())
+        super().__init__(portal, inner)
+        self._telling = inner
 
     def said(self) -> Said:
         """The exchange, kept; reads what is left of the answer."""
-        return self._portal.run(self._inner.said())
-
-    def close(self) -> None:
-        """Leave; what has not arrived is dropped."""
-        self._portal.run(self._inner.aclose())
-
-    def __enter__(self) -> Self:
-        self._portal.run(self._inner.__aenter__())
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self.close()
+        return self._portal.run(self._telling.said())

@@ -88,6 +88,10 @@ class Telling:
             self._said = await self._keep(self._question, response)
         return self._said
 
+    async def response(self) -> Response:
+        """The whole answer, kept; see `said`."""
+        return (await self.said()).response
+
     async def aclose(self) -> None:
         """Leave; what has not arrived is dropped, and the answer is not kept. Idempotent."""
         if self._answer is not None:

@@ -12,6 +12,7 @@ always (`current_run()`), and is recorded or replayed by whoever stands around i
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import functools
 import hashlib
@@ -119,20 +120,20 @@ class Run:
         return self.around(self.base)
 
 
-class EnteredRun(Run):
+class EnteredRun(Run, abc.ABC):
     """A run with a begin and an end, to enter with `with` or `async with`; inside it is the current one."""
 
     def __init__(self, world: World | None = None) -> None:
         super().__init__(world)
         self._leaving = contextlib.ExitStack()
 
+    @abc.abstractmethod
     def begin(self) -> Self:
         """Begin the run. Raises RuntimeError where it has begun before."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def finish(self, outcome: str = "complete") -> None:
         """End it; `outcome` is the class of the exception that the program left with."""
-        raise NotImplementedError
 
     def __enter__(self) -> Self:
         self.begin()
