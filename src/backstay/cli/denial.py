@@ -38,6 +38,9 @@ def command(letters: tuple[str, ...], **options: Any) -> None:
     LETTER is a text, PDF, HTML or e-mail file, or a scan where the extra `ocr` is installed. --eob and --plan belong to
     one letter. Verified mode needs --plan and cites it; fast mode says that coverage was not verified.
 
+    A letter that was worked on before gets its folder again, and files of it that were changed since are kept as .bak;
+    another letter of the same name gets a folder of its own, NAME-2.
+
     Exit codes: 0 every case is written; 1 a letter could not be read, or a document was blocked because it stated
     something that no source does; 2 nothing was done; 130 interrupted.
     """
@@ -75,12 +78,10 @@ async def _run(
 
     failed = 0
     async with open_client(loaded=loaded) as client:
-        names = _names(letters)
-        for path, name in zip(letters, names, strict=True):
+        taken: list[Path] = []
+        for path in letters:
             try:
-                is_clean = await _case(
-                    client, path, Path(options["out"], name), options, settings=settings, today=today
-                )
+                is_clean = await _case(client, path, taken, options, settings=settings, today=today)
             except ConfigurationError:
                 raise
             except LLMError as error:
@@ -93,11 +94,11 @@ async def _run(
 
 
 async def _case(
-    client: Any, path: str, folder: Path, options: dict[str, Any], *, settings: Any, today: dt.date | None
+    client: Any, path: str, taken: list[Path], options: dict[str, Any], *, settings: Any, today: dt.date | None
 ) -> bool:
-    """Work on one letter and write it; False where a document was blocked for good."""
+    """Work on one letter and write it into a folder that is not `taken`; False where a document was blocked for good."""
     from backstay.errors import ConfigurationError
-    from backstay.kits.denials.folder import FORMATS, write_pack
+    from backstay.kits.denials.folder import FORMATS, KEPT, case_folder, write_pack
     from backstay.kits.denials.workflow import work_case
 
     now = dt.datetime.fromtimestamp(client.identity()["created_at"], dt.UTC)
@@ -110,12 +111,17 @@ async def _case(
         plan_documents=[_read(one) for one in options["plans"]],
         settings=settings,
     )
+    out = Path(options["out"])
     try:
-        write_pack(
-            pack, letter, folder, read_at=now.isoformat(timespec="seconds"), formats=options["formats"] or FORMATS
-        )
+        folder = case_folder(out, Path(path).stem or "letter", letter, taken=taken)
+        stamp = now.isoformat(timespec="seconds")
+        written = write_pack(pack, letter, folder, read_at=stamp, formats=options["formats"] or FORMATS)
     except OSError as error:
-        raise ConfigurationError(f"--out {folder}: cannot be written ({error.strerror})") from error
+        raise ConfigurationError(f"--out {error.filename or out}: cannot be written ({error.strerror})") from error
+    taken.append(folder)
+    for one in written:
+        if one.suffix == KEPT:
+            click.echo(f"kept: {one}: it was changed since the earlier run", err=True)
     if not options["quiet"]:
         _report(pack, folder)
     lacking = set(pack.plan.generated_documents) - {paper.name for paper in pack.papers}
@@ -138,26 +144,14 @@ def _read(path: str) -> Document:
         return read_scan(path)
 
 
-def _names(letters: tuple[str, ...]) -> list[str]:
-    """A folder name for each letter: its stem, numbered where two have the same."""
-    found: list[str] = []
-    for path in letters:
-        stem = Path(path).stem or "letter"
-        name, count = stem, 1
-        while name in found:
-            count += 1
-            name = f"{stem}-{count}"
-        found.append(name)
-    return found
-
-
 def _report(pack: Pack, folder: Path) -> None:
     """What a person needs to know now, on standard output."""
+    from backstay.kits.denials.deadline import days_left
     from backstay.kits.denials.route import NAMES
 
     timeline = pack.plan.timeline
     way = NAMES[pack.route.route] if pack.route.route else f"none: {pack.route.declined}"
-    left = "" if timeline.days_remaining is None else f" ({timeline.days_remaining} days left)"
+    left = "" if timeline.days_remaining is None else f" ({days_left(timeline.days_remaining)})"
     writers = sorted(set(pack.writers.values()))
     click.echo(f"{folder}")
     click.echo(f"  payer     {pack.facts['payer.name'] or 'unknown'}")

@@ -18,6 +18,7 @@ from backstay.errors import ConfigurationError
 
 WEEKS, TICKS = 24, 200
 journal_option = click.option("--journal", type=OutputFile(), help="Record the game in this file.")
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace a journal that is there.")
 model_option = click.option(
     "--model", metavar="PROVIDER:MODEL", help="Who tells it; else the configured model, else rules."
 )
@@ -44,11 +45,10 @@ def command() -> None:
 @command.command()
 @click.option("--weeks", type=click.IntRange(1, 1000), default=WEEKS, show_default=True, help="Weeks until the moot.")
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Which village.")
-@click.option(
-    "--save", "save_path", type=click.Path(dir_okay=False), help="Where `save` writes; loaded from if --load is given."
-)
+@click.option("--save", "save_path", type=OutputFile(), help="Where `save` writes; loaded from if --load is given.")
 @click.option("--load", "is_loaded", is_flag=True, help="Go on with the game in --save.")
 @journal_option
+@overwrite_option
 @model_option
 @patience_option
 @config_option
@@ -65,6 +65,8 @@ def play(weeks: int, seed: int, save_path: str | None, is_loaded: bool, journal:
             saved = load(data)
         except (OSError, ValueError) as error:
             raise ConfigurationError(f"--save {save_path}: {error}") from error
+    elif save_path is not None and (fault := _not_ours(save_path)):
+        raise ConfigurationError(f"--save {save_path}: {fault}")
     facts = {"way": "play", "seed": str(seed), "weeks": str(weeks)}
     if saved is not None:
         facts["saved"] = data.decode()
@@ -76,6 +78,7 @@ def play(weeks: int, seed: int, save_path: str | None, is_loaded: bool, journal:
 @click.option("--seed", type=click.IntRange(0), default=7, show_default=True, help="Which village.")
 @click.option("--quiet", is_flag=True, help="Only the report.")
 @journal_option
+@overwrite_option
 @model_option
 @patience_option
 @config_option
@@ -97,16 +100,37 @@ def run_(ticks: int, seed: int, quiet: bool, journal: str | None, **options: Any
 def replay(journal: str, rules: tuple[str, ...], config_path: str | None) -> None:
     """Play the game in JOURNAL again, from the journal alone: the same lines, or the first divergence with its tick and field.
 
-    Exit codes: 0 the game was the same; 1 it diverged, or the journal is damaged; 2 it is no journal of a game.
+    Exit codes: 0 the game was the same; 1 it diverged, or the journal is damaged or was cut off before the game's end; 2 it
+    is no journal of a game.
     """
     from backstay.replay import replay as open_replay
+    from backstay.replay.divergence import Divergence
 
+    if not Path(journal).stat().st_size:
+        raise ConfigurationError(f"{journal}: is empty, and no journal of a game")
     with open_replay(journal) as run:
         facts = run.journal.header.facts
         if facts.get("way") not in ("play", "run"):
             raise ConfigurationError(f"{journal}: this is no journal of a game")
         changed = {**facts, "rules": msgspec.json.encode(_numbers(rules)).decode()}
-        asyncio.run(_go(changed, run, _settings(config_path, facts["model"]), _dice(facts), save_path=None))
+        try:
+            asyncio.run(_go(changed, run, _settings(config_path, facts["model"]), _dice(facts), save_path=None))
+        except Divergence as error:
+            _tell_cut(journal, run.journal, error)
+            raise
+
+
+def _tell_cut(path: str, journal: Any, error: Any) -> None:
+    """Raise JournalDamaged where `error` only means that the journal breaks off: the game was the same until there."""
+    from backstay.replay.entry import Tick
+    from backstay.replay.fault import JournalDamaged
+
+    last = max((entry.tick for entry in journal.of(Tick)), default=0)
+    is_other_state = error.kind == "snapshot" and error.changes
+    if not journal.is_finished and (error.tick or 0) >= last and not is_other_state:
+        raise JournalDamaged(
+            f"{path}: the journal is cut off in week {max(last, 1)}, as after a kill; the game was the same until there"
+        ) from error
 
 
 def _numbers(rules: tuple[str, ...]) -> dict[str, int]:
@@ -134,6 +158,7 @@ def _begin(
     model: str | None,
     patience: float,
     config_path: str | None,
+    overwrite: bool,
     save_path: str | None = None,
 ) -> None:
     from backstay.cli.choice import choose
@@ -141,6 +166,10 @@ def _begin(
     from backstay.replay import record
     from backstay.replay.run import Run
 
+    if journal is not None and Path(journal).exists() and not overwrite:
+        raise ConfigurationError(
+            f"--journal {journal}: there is a file already; choose another name or add --overwrite"
+        )
     loaded = choose(config_path, model, quiet=True)
     facts |= {"model": loaded.model, "patience": f"{patience:g}"}
     dice = _dice(facts)
@@ -148,7 +177,7 @@ def _begin(
     if journal is None:
         asyncio.run(_go(facts, Run(world), loaded, dice, save_path=save_path))
         return
-    with record(journal, world=world, facts=facts, overwrite=True) as run:
+    with record(journal, world=world, facts=facts, overwrite=overwrite) as run:
         asyncio.run(_go(facts, run, loaded, dice, save_path=save_path))
 
 
@@ -221,10 +250,29 @@ def _read(prompt: str) -> str | None:
     return line.rstrip("\n") if line else None
 
 
+def _not_ours(path: str) -> str:
+    """Why a game may not be saved in the file `path`; empty where nothing is there, or a saved game."""
+    from backstay.kits.narrative.game import load
+
+    file = Path(path)
+    try:
+        if file.exists() and not file.is_file():
+            return "is no regular file"
+        if file.exists():
+            load(file.read_bytes())
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
+    except ValueError:
+        return "there is a file that is no saved game; choose another name"
+    return ""
+
+
 def _keeper(path: str | None) -> Any:
     def keep(data: bytes) -> str:
         if path is None:
             return "Start with --save FILE to save."
+        if fault := _not_ours(path):
+            return f"Not saved: {path}: {fault}."
         try:
             Path(path).write_bytes(data)
         except OSError as error:

@@ -88,7 +88,7 @@ def mine(place: str, is_json: bool, **options: Any) -> None:
 
     from backstay.kits.patterns import open_store
 
-    with open_store(place) as store:
+    with open_store(place, is_made=False) as store:
         mined = asyncio.run(_mine(store, options))
     if is_json:
         click.echo(msgspec.json.format(msgspec.json.encode(mined), indent=2).decode())
@@ -159,8 +159,9 @@ def review(pattern: str | None, place: str, result: Any, is_json: bool, limit: i
     """The queue of patterns that wait for a person; with PATTERN all about it, and with --as a decision on it."""
     from backstay.kits.patterns import open_store
     from backstay.kits.patterns.gate import decide
+    from backstay.kits.patterns.report import standing
 
-    with open_store(place) as store:
+    with open_store(place, is_made=False) as store:
         if pattern is None:
             _print_queue(store, limit, is_json)
             return
@@ -170,7 +171,7 @@ def review(pattern: str | None, place: str, result: Any, is_json: bool, limit: i
         if result is not None:
             ruling = decide(store, pattern, result, correction=options["correction"], **about)
             word = "noted as an opinion" if options["role"] == "trainee" else "decided"
-            click.echo(f"{pattern}: {word}, {result} ({ruling.decision})")
+            click.echo(f"{pattern}: {word}, {result}; stands at: {standing([ruling])}")
         elif options["weight"] is None and not options["release"]:
             _print_pattern(store, pattern)
 
@@ -229,7 +230,7 @@ def predict(place: str, given: tuple[str, ...], then: str | None, is_json: bool,
     from backstay.kits.patterns import open_store
     from backstay.kits.patterns.predict import measure, settle
 
-    with open_store(place) as store:
+    with open_store(place, is_made=False) as store:
         if options["resolve"]:
             if options["outcome"] is None:
                 raise click.UsageError("--resolve needs --outcome yes or no")
@@ -286,6 +287,6 @@ def report(place: str, out: str, title: str) -> None:
     from backstay.kits.patterns import open_store
     from backstay.kits.patterns.report import build, write
 
-    with open_store(place) as store:
+    with open_store(place, is_made=False) as store:
         for path in write(build(store), out, title=title):
             click.echo(str(path))

@@ -11,8 +11,10 @@ import pytest
 from backstay.config import load
 from backstay.errors import ConfigurationError
 from backstay.kits.denials.coverage import read_rules
-from backstay.kits.denials.deadline import make_timeline
+from backstay.kits.denials.deadline import days_left, make_timeline
 from backstay.kits.denials.fact import Fact, Facts
+from backstay.kits.denials.markdown import plan_to_markdown
+from backstay.kits.denials.page import case_page
 from backstay.kits.denials.setting import UNVERIFIED, Settings
 from backstay.kits.denials.workflow import open_client, work_case
 
@@ -44,6 +46,23 @@ def test_a_near_deadline_is_today_and_a_past_one_has_no_day() -> None:
     assert (near.recommended_submission_date, near.is_near) == ("2026-06-01", True)
     past = make_timeline(facts("2026-05-31"), today=TODAY, days_before=5)
     assert (past.recommended_submission_date, past.days_remaining, past.is_past) == (None, -1, True)
+
+
+def test_days_that_are_over_are_days_ago() -> None:
+    """No negative number of days is ever left."""
+    assert [days_left(days) for days in (43, 1, 0, -1, -35)] == [
+        "43 days left", "1 day left", "0 days left", "1 day ago", "35 days ago",
+    ]  # fmt: skip
+
+
+async def test_late_pages_say_ago(work: Work) -> None:
+    """The page of a late case and its plan say how many days ago it was."""
+    pack = await work(text_of("prior_authorization"))
+    late = msgspec.structs.replace(pack.plan.timeline, days_remaining=-35)
+    pack = msgspec.structs.replace(pack, plan=msgspec.structs.replace(pack.plan, timeline=late))
+    for text in (case_page(pack, document("")), plan_to_markdown(pack.plan)):
+        assert "35 days ago" in text
+        assert "-35" not in text
 
 
 async def test_a_counted_deadline_says_from_what(work: Work) -> None:

@@ -100,6 +100,55 @@ def test_a_changed_journal_is_refused(folder: Path) -> None:
     assert isinstance(narrate("replay", "run.jsonl").exception, (JournalDamaged, Divergence))
 
 
+def test_a_cut_journal_says_that_it_is_cut(folder: Path) -> None:
+    """Wherever the file breaks off, a replay tells that, and never a divergence; a finished one still diverges."""
+    narrate("run", "--ticks", "6", "--journal", "run.jsonl")
+    whole = (folder / "run.jsonl").read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for kept in range(2, len(lines) - 1, max(1, len(lines) // 25)):
+        (folder / "cut.jsonl").write_bytes(b"".join(lines[:kept]) + lines[kept][:7])
+        done = narrate("replay", "cut.jsonl")
+        assert isinstance(done.exception, JournalDamaged), (kept, done.exception)
+        assert "the journal is cut off in week" in str(done.exception)
+    (folder / "cut.jsonl").write_bytes(b"".join(lines[: len(lines) * 3 // 4]))
+    assert isinstance(narrate("replay", "cut.jsonl", "--rule", "attention=1").exception, Divergence)
+    narrate("play", "--journal", "game.jsonl", typed="give 3 food to the Makers\n\n\nquit\n")
+    game = (folder / "game.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "cut.jsonl").write_bytes(b"".join(game[: len(game) * 2 // 3]))
+    assert isinstance(narrate("replay", "cut.jsonl").exception, JournalDamaged)
+    (folder / "empty.jsonl").touch()
+    empty = narrate("replay", "empty.jsonl").exception
+    assert isinstance(empty, ConfigurationError)
+    assert "is empty" in str(empty)
+
+
+def test_what_is_there_is_not_replaced(folder: Path) -> None:
+    """A journal stays without --overwrite, and a file that is no saved game always."""
+    narrate("run", "--ticks", "2", "--journal", "year.jsonl")
+    first = (folder / "year.jsonl").read_bytes()
+    for way in (("run", "--ticks", "3"), ("play",)):
+        refused = narrate(*way, "--journal", "year.jsonl", typed="quit\n")
+        assert isinstance(refused.exception, ConfigurationError)
+        assert "choose another name or add --overwrite" in str(refused.exception)
+        assert (folder / "year.jsonl").read_bytes() == first
+    assert narrate("run", "--ticks", "3", "--journal", "year.jsonl", "--overwrite").exit_code == 0
+    assert (folder / "year.jsonl").read_bytes() != first
+    (folder / "note.txt").write_text("mine")
+    refused = narrate("play", "--save", "note.txt", typed="save\nquit\n")
+    assert isinstance(refused.exception, ConfigurationError)
+    assert "no saved game" in str(refused.exception)
+    assert (folder / "note.txt").read_text() == "mine"
+    for _ in range(2):
+        assert "Saved the beginning" in narrate("play", "--save", "game.json", typed="save\nquit\n").output
+
+
+def test_less_than_nothing_is_not_given(folder: Path) -> None:
+    """An amount below zero is refused in words and costs nothing."""
+    said = narrate("play", typed="give -5 food to the Makers\nquit\n").output
+    assert "done: 5 food" not in said
+    assert "How much food? Say a number" in said
+
+
 @pytest.mark.parametrize(
     "arguments", [("play", "--load"), ("play", "--save", "none.json", "--load"), ("replay", "none.jsonl")]
 )

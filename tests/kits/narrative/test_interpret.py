@@ -52,6 +52,9 @@ FIELDS = ("action", "target", "resource", "amount", "task", "work", "rations")
         ("give medicine to the sick", ("allocate", "all", "medicine", 5)),
         ("hang Edda", ("suppress", "edda")),
         ("feed everyone", ("allocate", "all", "food", 20)),
+        ("give -5 food to the Makers", ("allocate", "makers", "food", 0)),
+        ("give \u22125 food to the Makers", ("allocate", "makers", "food", 0)),
+        ("give minus five food to the Makers", ("allocate", "makers", "food", 0)),
         ("", ("unknown",)),
     ],
 )

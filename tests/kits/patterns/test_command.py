@@ -14,6 +14,7 @@ from backstay.cli.patterns import command
 from backstay.errors import ConfigurationError
 from backstay.kits.patterns import PatternStore
 from backstay.kits.patterns.report import build, to_html, to_markdown
+from backstay.kits.patterns.rows import open_rows
 
 from .conftest import EXAMPLES, event, orders
 
@@ -54,8 +55,9 @@ def test_mining_tells_who_found_it_and_what_the_gate_said(tmp_path: Path) -> Non
     mined = json.loads(run(tmp_path, "mine", "--rules-only", "--json").output)
     adair = [one for one in mined["patterns"] if one["subject"] == "ruth m adair"]
     assert any((one["structured_pattern"]["support"], one["structured_pattern"]["total"]) == (44, 47) for one in adair)
+    PatternStore(open_rows(tmp_path / "q.db")).close()
     with pytest.raises(ConfigurationError, match="there are no events"):
-        run(tmp_path / "other", "mine", "--rules-only")
+        CliRunner().invoke(command, ["mine", "--rules-only", "--store", str(tmp_path / "q.db")], catch_exceptions=False)
 
 
 def test_a_review_on_the_command_line(folder: Path) -> None:
@@ -104,11 +106,55 @@ def test_the_report_is_a_page(folder: Path) -> None:
     for heading in ("Events", "Procedural", "Waiting for a person", "Calibration", "Drift", "Predictions"):
         assert f"<h2>{heading}</h2>" in text
     written = run(folder, "report", "--out", str(folder / "r.md")).output.split()
+    assert [Path(one).name for one in written] == ["r.md", "r-patterns-by-type-and-decision.svg"]
     assert (folder / "r.md").read_text().startswith("# Patterns\n")
     for path in written[1:]:
         assert ElementTree.parse(path).getroot().tag.endswith("svg")
     with pytest.raises(ConfigurationError, match="must end in"):
         run(folder, "report", "--out", str(folder / "r.pdf"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("mine", "--rules-only"), ("review",), ("predict",), ("report", "--out", "r.html")],
+    ids=lambda words: words[0],
+)
+def test_a_store_that_is_not_there_is_not_made(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """All but `ingest` say that there is none and what makes one, and leave nothing behind."""
+    with pytest.raises(ConfigurationError, match=r"there is no store .*p\.db: backstay patterns ingest FILE"):
+        run(tmp_path / "other", *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_of_something_else_is_no_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only PostgreSQL has an address; any other makes no folder, and what may be a password is not told."""
+    monkeypatch.chdir(tmp_path)
+    for place in ("redis://u:secret@x/0", "http://x", "sqlite:///p.db"):
+        for words in (["ingest", str(EXAMPLES / "rulings.csv")], ["mine", "--rules-only"]):
+            with pytest.raises(ConfigurationError, match="must be a file, or a postgresql:// address") as caught:
+                CliRunner().invoke(command, [*words, "--store", place], catch_exceptions=False)
+            assert "secret" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_person_decided_is_where_a_pattern_stands(folder: Path) -> None:
+    """The report counts it by that word and not by the gate's; a trainee's opinion changes nothing."""
+    ids = [one["ruling"]["pattern_id"] for one in waiting(folder) if one["ruling"]["decision"] == "review"][:4]
+    for pattern, result in zip(ids, ("correct", "partial", "incorrect"), strict=False):
+        assert f"{result}; stands at: " in run(folder, "review", pattern, "--as", result, "--by", "Ada").output
+    opinion = run(folder, "review", ids[3], "--as", "correct", "--by", "Ben", "--role", "trainee").output
+    assert "noted as an opinion, correct; stands at: review" in opinion
+    with PatternStore(open_rows(folder / "p.db")) as store:
+        tables = {one.heading: one for one in build(store)}
+        kinds = {pattern: store.patterns()[pattern].pattern_type for pattern in ids}
+    stands = {row[-1]: row[-2] for table in tables.values() for row in table.rows if row and row[-1] in ids}
+    expected = dict(zip(ids, ("correct", "partial", "rejected", "review"), strict=True))
+    assert stands == {pattern: word for pattern, word in expected.items() if pattern in stands}
+    assert stands
+    by_type = {row[0]: dict(zip(tables["Patterns"].header, row, strict=True)) for row in tables["Patterns"].rows}
+    for pattern, word in expected.items():
+        assert int(by_type[kinds[pattern]][word]) >= 1
+    assert sum(int(row["correct"]) for row in by_type.values()) == 1
 
 
 def test_what_a_source_wrote_is_no_mark_up(store: PatternStore) -> None:

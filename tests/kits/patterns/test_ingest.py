@@ -49,6 +49,22 @@ def test_a_line_without_a_time_goes_on_with_the_one_before(tmp_path: Path) -> No
         read_events(tmp_path / "b.log")
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.csv", "", "it is empty"),
+        ("a.jsonl", "\n\n", "it is empty"),
+        ("a.log", "", "it is empty"),
+        ("a.csv", "what,when,who\n", "a heading only"),
+    ],
+)
+def test_a_file_without_events_is_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
+    """It is said why nothing is in it, rather than that nothing was added."""
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ConfigurationError, match=f"holds no event: {said}"):
+        read_events(tmp_path / name)
+
+
 def test_columns_are_known_by_their_names(tmp_path: Path) -> None:
     """An XES-like row, a table in words of its own, and an event of ours give the same kind of event."""
     (tmp_path / "x.jsonl").write_text(

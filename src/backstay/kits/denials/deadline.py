@@ -51,6 +51,12 @@ def make_timeline(facts: Facts, *, today: dt.date, days_before: int) -> Timeline
     )
 
 
+def days_left(days: int) -> str:
+    """The days until a deadline in words: "35 days left", "1 day ago"."""
+    unit = "day" if abs(days) == 1 else "days"
+    return f"{days} {unit} left" if days >= 0 else f"{-days} {unit} ago"
+
+
 def _submission(deadline: dt.date, today: dt.date, days_before: int) -> str | None:
     if deadline < today:
         return None

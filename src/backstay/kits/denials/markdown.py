@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from backstay.kits.denials.deadline import days_left
 from backstay.kits.denials.paper import Paper
 from backstay.kits.denials.plan import ActionPlan, Step
 
@@ -56,7 +57,7 @@ def _lines(lines: Iterable[str]) -> str:
 def plan_to_markdown(plan: ActionPlan) -> str:
     """The action plan as a Markdown page."""
     timeline = plan.timeline
-    left = "" if timeline.days_remaining is None else f" ({timeline.days_remaining} days left)"
+    left = "" if timeline.days_remaining is None else f" ({days_left(timeline.days_remaining)})"
     parts = [
         "# Action plan",
         escape(plan.summary.situation),

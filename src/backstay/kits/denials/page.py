@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from backstay.document.document import Document
+from backstay.kits.denials.deadline import days_left
 from backstay.kits.denials.fact import Fact, Facts
 from backstay.kits.denials.route import NAMES
 from backstay.kits.denials.workflow import Pack
@@ -30,7 +31,7 @@ def case_page(pack: Pack, letter: Document) -> str:
     """The page as HTML of its own, without script and without anything from elsewhere."""
     timeline = pack.plan.timeline
     way = NAMES[pack.route.route] if pack.route.route else f"no route: {pack.route.declined}"
-    left = "" if timeline.days_remaining is None else f", {timeline.days_remaining} days left"
+    left = "" if timeline.days_remaining is None else f", {days_left(timeline.days_remaining)}"
     parts = [
         f"<h1>{_text(pack.facts['payer.name'] or 'Denial')}: {_text(pack.facts['service.description'] or 'denied service')}</h1>",
         (

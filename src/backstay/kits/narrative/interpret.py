@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from backstay.kits.narrative.order import Action, Decision
 
-WORD: Final = re.compile(r"\d+|[a-z][a-z'-]*")
+WORD: Final = re.compile(r"(?:(?<![\w-])[-\u2212])?\d+|[a-z][a-z'-]*")
 CONFIDENCE: Final[Mapping[Action, float]] = {
     "allocate": 0.8, "delegate": 0.75, "negotiate": 0.7, "inspire": 0.8, "suppress": 0.7, "unknown": 0.5,
 }  # fmt: skip
@@ -169,16 +169,20 @@ class _Heard:
         return ""
 
     def amount(self) -> int:
-        """The number that is said, in figures or words, or as a part of the store; 0 where there is none."""
+        """The number that is said, in figures or words, or as a part of the store; 0 where there is none. One below zero stays
+        so: no order can carry it out."""
         total, found = 0, False
         for place, word in enumerate(self.words):
-            value = int(word[:6]) if word.isdigit() else NUMBERS.get(word)
+            figures = word.lstrip("-\u2212")
+            value = int(figures[:6]) if figures.isdigit() else NUMBERS.get(word)
             if value is None:
                 if found:
                     break
                 continue
             is_article = word == "one" and place + 1 < len(self.words) and self.words[place + 1] in DENIALS
             if not is_article:
+                if figures != word or self.words[max(0, place - 1) : place] == ["minus"]:
+                    return -value
                 total = max(total, 1) * value if word in ("hundred", "dozen") else total + value
                 found = True
         if found:
@@ -213,7 +217,7 @@ class _Heard:
         """A feast lifts hearts and takes food."""
         if not FEASTS & set(self.words) or self.is_denied:
             return None
-        return self._decide("inspire", target=self.target or "all", resource="food", amount=self.amount())
+        return self._decide("inspire", target=self.target or "all", resource="food", amount=max(self.amount(), 0))
 
     def work(self) -> Decision | None:
         """Something that is to be built."""
@@ -254,7 +258,7 @@ class _Heard:
                 doubt=not amount,
                 target=self.target or self._stranger() or "all",
                 resource=self.good,
-                amount=amount or assumed,
+                amount=max(amount, 0) if amount else assumed,  # of less than nothing the rules ask how much
             )
         if action == "delegate" and self.good in BROUGHT:
             return self._decide("delegate", target=self.target, task=BROUGHT[self.good])

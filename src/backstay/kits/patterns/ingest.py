@@ -72,9 +72,14 @@ def read_events(path: str | Path, *, form: Form = "auto", reading: Reading | Non
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise ConfigurationError(f"{path}: cannot be read ({reason})") from error
     kind = _form(file, text) if form == "auto" else form
-    if kind == "log":
-        return _events(_log_rows(text, how), how, str(path))
-    rows = _json_rows(text, path) if kind == "jsonl" else _table_rows(text)
+    read = {
+        "log": lambda: _log_rows(text, how),
+        "jsonl": lambda: _json_rows(text, path),
+        "csv": lambda: _table_rows(text),
+    }
+    rows = read[kind]()
+    if not rows:
+        raise ConfigurationError(f"{path}: holds no event: {'it is empty' if not text.strip() else 'a heading only'}")
     return _events(rows, how, str(path))
 
 

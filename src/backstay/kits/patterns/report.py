@@ -5,6 +5,7 @@ Every figure is read from the store when the report is made. It says how each pa
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -24,7 +25,9 @@ from backstay.kits.patterns.store import PatternStore, Ruling
 from backstay.kits.patterns.weight import pattern_base
 from backstay.kits.patterns.workflow import calibrated
 
-DECISIONS: Final = ("auto_pass", "review", "escalated", "blocked", "rejected")
+DECISIONS: Final = ("auto_pass", "correct", "partial", "review", "escalated", "blocked", "rejected")
+"""Where a pattern can stand: with a person's word on it, or with the gate's."""
+
 SHOWN: Final = 8
 """Patterns of each type that are listed; the file of `backstay patterns mine --json` has all."""
 
@@ -77,8 +80,7 @@ def _events(store: PatternStore) -> Table:
 
 def _decisions(patterns: Iterable[ExtractedPattern], rulings: dict[str, list[Ruling]]) -> Table:
     known = list(patterns)
-    standing = {one.pattern_id: rulings[one.pattern_id][-1].decision for one in known if one.pattern_id in rulings}
-    counts = Counter((one.pattern_type, standing.get(one.pattern_id, "review")) for one in known)
+    counts = Counter((one.pattern_type, standing(rulings.get(one.pattern_id, ())) or "review") for one in known)
     ways = Counter(one.extraction_source for one in known)
     series = tuple((word, tuple(float(counts[kind, word]) for kind in TYPES)) for word in DECISIONS)
     kept = tuple(one for one in series if any(one[1]))
@@ -95,6 +97,14 @@ def _decisions(patterns: Iterable[ExtractedPattern], rulings: dict[str, list[Rul
     )
 
 
+def standing(rulings: Sequence[Ruling]) -> str:
+    """Where a pattern with these rulings stands, oldest first: a person's last word over the gate's; empty without any."""
+    final = next((one for one in reversed(rulings) if one.is_final), None)
+    if final is not None:
+        return "rejected" if final.result == "incorrect" else str(final.result)
+    return rulings[-1].decision if rulings else ""
+
+
 def _patterns(kind: str, patterns: Iterable[ExtractedPattern], rulings: dict[str, list[Ruling]]) -> Table:
     known = list(patterns)
     some = sorted(
@@ -104,9 +114,9 @@ def _patterns(kind: str, patterns: Iterable[ExtractedPattern], rulings: dict[str
     for one in some[:SHOWN]:
         low, high = one.structured_pattern.get("interval", (None, None))
         interval = "" if low is None else f"{low:.2f} to {high:.2f}"
-        decision = rulings[one.pattern_id][-1].decision if one.pattern_id in rulings else ""
+        stands = standing(rulings.get(one.pattern_id, ()))
         rows.append(
-            (one.description, interval, f"{one.llm_confidence:.2f}", one.extraction_source, decision, one.pattern_id)
+            (one.description, interval, f"{one.llm_confidence:.2f}", one.extraction_source, stands, one.pattern_id)
         )
     text = f"{len(some)} patterns" + (f", the surest {SHOWN} of them" if len(some) > SHOWN else "") + "."
     header = ("pattern", "95 % interval", "confidence", "found by", "stands at", "id")
@@ -230,8 +240,9 @@ def to_markdown(tables: Sequence[Table], title: str, *, plots: str = "") -> tupl
     parts, files = [f"# {title}"], {}
     for one in tables:
         parts += [f"## {one.heading}", *([one.text] if one.text else [])]
-        for number, chart in enumerate(one.charts, 1):
-            name = f"{plots}{one.heading.lower().replace(' ', '-')}-{number}.svg"
+        for chart in one.charts:
+            words = "-".join(re.findall("[a-z0-9]+", chart.title.lower()))
+            name = f"{words if words.startswith(plots) else plots + words}.svg"
             files[name] = to_svg(chart)
             parts.append(f"![{chart.title}]({name})")
         if one.rows:

@@ -58,10 +58,13 @@ class Rows(Protocol):
 
 
 class SQLiteRows:
-    """A file, mode 0600; ":memory:" for none. Raises ConfigurationError where it is another program's."""
+    """A file, mode 0600; ":memory:" for none. Raises ConfigurationError where it is another program's, or where there is none
+    and it may not be made."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, is_made: bool = True) -> None:
         name = str(path)
+        if not (is_made or name == ":memory:" or Path(path).exists()):
+            raise ConfigurationError(f"there is no store {path}: backstay patterns ingest FILE")
         try:
             if name != ":memory:":
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -202,8 +205,12 @@ async def _create(connection: Any, schema: str) -> None:
             )
 
 
-def open_rows(place: str | Path) -> Rows:
-    """The database at `place`: a postgresql:// address, or a path."""
-    if str(place).startswith(("postgres://", "postgresql://")):
+def open_rows(place: str | Path, *, is_made: bool = True) -> Rows:
+    """The database at `place`: a postgresql:// address, or a path, where without `is_made` a file must be. Raises
+    ConfigurationError for an address of something else."""
+    scheme, mark, _ = str(place).partition("://")
+    if mark and scheme in ("postgres", "postgresql"):
         return PostgresRows(str(place))
-    return SQLiteRows(place)
+    if mark and not isinstance(place, Path):
+        raise ConfigurationError(f"store {scheme}://...: must be a file, or a postgresql:// address")
+    return SQLiteRows(place, is_made=is_made)

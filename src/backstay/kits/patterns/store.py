@@ -339,9 +339,10 @@ class PatternStore:
         return False
 
 
-def open_store(place: str | Path, *, clock: Clock | None = None) -> PatternStore:
-    """The store at `place`: a path, ":memory:", or a postgresql:// address. Made where there is none."""
-    return PatternStore(open_rows(place), clock=clock)
+def open_store(place: str | Path, *, clock: Clock | None = None, is_made: bool = True) -> PatternStore:
+    """The store at `place`: a path, ":memory:", or a postgresql:// address. A file is made where there is none; without
+    `is_made` that raises ConfigurationError instead."""
+    return PatternStore(open_rows(place, is_made=is_made), clock=clock)
 
 
 def _columns(event: Event, stamp: str) -> tuple[Any, ...]:
