@@ -62,6 +62,21 @@ def write_parquet(path: str | Path, columns: Mapping[str, str], rows: Iterable[S
     return count
 
 
+def read_parquet(path: str | Path) -> tuple[list[str], list[Sequence[Any]]]:
+    """The names of the columns and the rows of a Parquet file. Raises ValueError where it is none, ConfigurationError without
+    DuckDB."""
+    try:
+        import duckdb
+    except ImportError as error:
+        raise ConfigurationError(MISSING) from error
+    with duckdb.connect(":memory:") as database:
+        try:
+            found = database.read_parquet(str(path))
+            return list(found.columns), list(found.fetchall())
+        except duckdb.Error as error:
+            raise ValueError(f"no Parquet file that can be read: {str(error).splitlines()[0]}") from error
+
+
 def _insert(database: Any, batch: Sequence[Sequence[Any]], before: int, failure: type[Exception]) -> int:
     if not batch:
         return 0

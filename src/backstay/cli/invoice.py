@@ -3,52 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from backstay.cli import FAILED, INTERRUPTED
-from backstay.cli.choice import choose
+from backstay.cli.choice import OutputFile, choose
 from backstay.cli.extract import _Progress as Progress
 
 if TYPE_CHECKING:
+    from backstay.cli.invoice_out import Output
     from backstay.kits.invoices.record import Record, Verdict
-
-COLUMNS: dict[str, str] = {
-    "source": "text",
-    "decision": "text",
-    "kind": "text",
-    "confidence": "float",
-    "field_count": "integer",
-    "number": "text",
-    "issue_date": "text",
-    "due_date": "text",
-    "seller": "text",
-    "buyer": "text",
-    "currency": "text",
-    "net_total": "money",
-    "tax_total": "money",
-    "grand_total": "money",
-    "layout": "text",
-    "tier": "text",
-    "target": "text",
-    "is_degraded": "boolean",
-    "is_validated": "boolean",
-    "cost_usd": "money",
-    "reasons": "json",
-    "checks": "json",
-    "lines": "json",
-    "fields": "json",
-    "error": "text",
-}
-"""The columns of a Parquet or CSV file, and their kinds."""
 
 MARKS: dict[Verdict, str] = {"accepted": "green", "review": "yellow", "rejected": "red"}
 
@@ -58,10 +28,10 @@ MARKS: dict[Verdict, str] = {"accepted": "green", "review": "yellow", "rejected"
 @click.option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False),
+    type=OutputFile(),
     help="FILE.parquet, .csv or .jsonl; JSON Lines on standard output without it.",
 )
-@click.option("--page", type=click.Path(dir_okay=False), help="Write FILE.html for whoever reviews.")
+@click.option("--page", type=OutputFile(), help="Write FILE.html for whoever reviews.")
 @click.option("--layouts", type=click.Path(file_okay=False), help="A folder of vendor layouts (TOML).")
 @click.option(
     "--learn", metavar="NAME", help="Make a layout of this name from the PATHs, which --labels has the values of."
@@ -82,8 +52,8 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
     """Read invoices and receipts, check them, and decide: accepted, review or rejected, with reasons.
 
     PATH is a text, PDF, HTML, e-mail or XML file, or a folder. An electronic invoice inside or beside a PDF is read as the
-    truth. A run into a file that was broken off goes on where it stopped, and nothing is paid for twice. What could not be
-    read stands apart, in FILE.errors.jsonl, and is tried again by the next run.
+    truth. A run into a file that was broken off goes on where it stopped, and nothing is paid for twice; a document that
+    changed since is read again. What could not be read stands apart, in FILE.errors.jsonl, and is tried again by the next run.
 
     With --learn or --import nothing is read: a vendor's layout is made and written to the folder --layouts.
 
@@ -92,9 +62,6 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
     if options["learn"] or options["is_import"] or options["labels"]:
         _make_layouts(paths, options)
         return
-    from backstay.kits.invoices.setting import Settings
-
-    settings = Settings(complexity=options["complexity"], max_age_days=options["max_age"])
     out = None if options["out"] is None else Path(options["out"])
     if out is not None and out.suffix not in (".parquet", ".csv", ".jsonl"):
         raise click.UsageError(f"--out {out}: the name must end in .parquet, .csv or .jsonl")
@@ -102,61 +69,116 @@ def command(paths: tuple[str, ...], **options: Any) -> None:
         from backstay.parquet import check_parquet
 
         check_parquet()  # before the first document is read and paid for
-    records, is_whole = _read(paths, out, settings, options)
-    if out is not None:
-        _write_errors(out, [record for record in records if record.error])
-        if out.suffix != ".jsonl" and is_whole:
-            _write(out, [record for record in records if not record.error])
-            _journal(out).unlink(missing_ok=True)
-    if options["page"] is not None and is_whole:
+    sources, lost = _sources(paths, is_quiet=options["quiet"])
+    if out is None:
+        run = _read(sources, lost, None, options)
+        told = ""
+    else:
+        from backstay.cli.invoice_out import opened
+
+        with opened(out) as output:
+            run = _read(sources, lost, output, options)
+            told = _finish(output, run)
+    records = list(run.records().values())
+    if options["page"] is not None and run.is_whole:
         from backstay.kits.invoices.page import review_page
 
         Path(options["page"]).write_text(review_page(records), encoding="utf-8")
     if not options["quiet"]:
-        _summarize(records, out)
-    if not is_whole:
+        _summarize(records, told)
+    if not run.is_whole:
         sys.exit(INTERRUPTED)
-    sys.exit(FAILED if any(record.error for record in records) or not records else 0)
+    sys.exit(FAILED if run.failed or not records else 0)
 
 
-def _read(
-    paths: tuple[str, ...], out: Path | None, settings: Any, options: Mapping[str, Any]
-) -> tuple[list[Record], bool]:
-    """The records, those of an earlier run first, and whether the run came to its end."""
+class _Run(NamedTuple):
+    """What a run knows at its end: the records, those of earlier runs too; what it could not read; whether it was whole."""
+
+    done: dict[str, Record]
+    failed: list[Record]
+    is_whole: bool
+
+    def records(self) -> dict[str, Record]:
+        """The last that is known of each document."""
+        return {**self.done, **{record.source: record for record in self.failed}}
+
+
+def _read(sources: list[str], lost: list[Record], output: Output | None, options: Mapping[str, Any]) -> _Run:
+    """Read those of `sources` that no earlier run has read as they are now."""
     from backstay.kits.invoices.layout import load_layouts
+    from backstay.kits.invoices.setting import Settings
     from backstay.kits.invoices.workflow import within_budget
 
-    loaded = within_budget(choose(options["config_path"], options["model"], quiet=options["quiet"]), settings)
+    settings = Settings(complexity=options["complexity"], max_age_days=options["max_age"])
     layouts = () if options["layouts"] is None else load_layouts(_folder(options["layouts"]))
-    journal = None if out is None else _journal(out)
-    records = [] if journal is None or options["again"] else list(_earlier(journal))
-    sources, lost = _sources(paths, {record.source for record in records}, is_quiet=options["quiet"])
-    total = len(records) + len(sources) + len(lost)
-    stream = sys.stdout if journal is None else journal.open("a" if records else "w", encoding="utf-8")
+    loaded = within_budget(choose(options["config_path"], options["model"], quiet=options["quiet"]), settings)
+    done: dict[str, Record] = {} if output is None else dict(output.earlier)
+    failed: list[Record] = []
+    digests = {} if output is None else _unread(sources, output, options)
+    unread = sources if output is None else list(digests)
 
     async def run(advance: Callable[[], None]) -> None:
         from backstay.client import Client
         from backstay.kits.invoices.workflow import process_all
 
         async with Client(loaded=loaded) as client:
-            async for record in process_all(client, sources, layouts=layouts, settings=settings):
-                records.append(record)
-                if journal is None or not record.error:
-                    stream.write(_line(record))
-                    stream.flush()
+            async for record in process_all(client, unread, layouts=layouts, settings=settings):
+                if output is None:
+                    _print(record)
+                elif not record.error:
+                    output.add(record, digests.get(record.source))
+                if record.error:
+                    failed.append(record)
+                else:
+                    done[record.source] = record
+                read.append(record.source)
                 advance()
 
+    read: list[str] = []
     try:
-        with Progress(len(sources), is_shown=not options["quiet"]) as advance:
+        with Progress(len(unread), is_shown=not options["quiet"]) as advance:
             asyncio.run(run(advance))
     except KeyboardInterrupt:
-        click.echo(f"interrupted: {len(records)} of {total} documents are done; the same command goes on", err=True)
-        return records, False
-    finally:
-        if journal is not None:
-            os.fsync(stream.fileno())
-            stream.close()
-    return [*records, *lost], True
+        left = len(unread) - len(read)
+        what = "what is not read again keeps its record" if options["again"] else "the same command goes on"
+        click.echo(f"interrupted: {len(sources) - left} of {_count(len(sources))} are done; {what}", err=True)
+        return _Run(done, failed, False)
+    return _Run(done, [*failed, *lost], True)
+
+
+def _unread(sources: list[str], output: Output, options: Mapping[str, Any]) -> dict[str, str | None]:
+    """The digests of those documents that are to be read: not read before, changed since, or wanted again."""
+    from backstay.cli.invoice_out import digest_of
+
+    unread: dict[str, str | None] = {}
+    for source in sources:
+        digest, before = digest_of(source), output.earlier.get(source)
+        if before is None or options["again"]:
+            unread[source] = digest
+        elif before.digest is not None and before.digest != digest:
+            unread[source] = digest
+            if not options["quiet"]:
+                click.echo(f"{source} has changed since it was read, and is read again", err=True)
+    return unread
+
+
+def _print(record: Record) -> None:
+    from backstay.cli.invoice_out import line_of
+
+    sys.stdout.write(line_of(record).decode())
+    sys.stdout.flush()
+
+
+def _finish(output: Output, run: _Run) -> str:
+    """Write what is written at the end; the words for it."""
+    output.write_errors(run.failed, is_whole=run.is_whole)
+    kept = output.finish(run.done) if run.is_whole else 0
+    told = f"; {output.told(is_whole=run.is_whole)}"
+    return told if not kept else f"{told}, which keeps {kept} of earlier runs"
+
+
+def _count(number: int) -> str:
+    return f"{number} document" if number == 1 else f"{number} documents"
 
 
 def _folder(name: str) -> Path:
@@ -191,8 +213,11 @@ def _make_layouts(paths: tuple[str, ...], options: Mapping[str, Any]) -> None:
             click.echo(f"  {note}", err=True)
 
 
-def _sources(paths: tuple[str, ...], known: set[str], *, is_quiet: bool) -> tuple[list[str], list[Record]]:
-    """The documents that are to be read, and a record for each path that names none."""
+def _sources(paths: tuple[str, ...], *, is_quiet: bool) -> tuple[list[str], list[Record]]:
+    """The documents under `paths`, and a record for each path that names none or cannot be looked into.
+
+    Raises UsageError where there is nothing to read.
+    """
     from backstay.extract.folder import list_documents
     from backstay.kits.invoices.record import Record
     from backstay.kits.invoices.source import parts_of
@@ -200,95 +225,38 @@ def _sources(paths: tuple[str, ...], known: set[str], *, is_quiet: bool) -> tupl
     def skipped(path: Path, reason: str) -> None:
         click.echo(f"skipped {path}: {reason}", err=True)
 
+    closed = _closed(paths)
     found = list(list_documents(paths, on_skip=None if is_quiet else skipped))
-    lost = [
-        Record(source=one.source, decision="rejected", error=str(one.error))
-        for one in found
-        if not isinstance(one, str)
-    ]
+    lost = {one.source: str(one.error) for one in found if not isinstance(one, str)} | closed
+    if not found and not lost:
+        raise click.UsageError(f"{', '.join(paths)}: no documents there, no file of a kind that is known")
+    if not found:
+        raise click.UsageError("; ".join(f"{path}: {why}" for path, why in lost.items()))
     sources = list(dict.fromkeys(one for one in found if isinstance(one, str)))
     parts = parts_of(sources)
     for part, whole in parts.items():
         if not is_quiet:
             skipped(Path(part), f"it is read with {Path(whole).name}")
-    return [one for one in sources if one not in known and one not in parts], lost
+    failed = [Record(source=source, decision="rejected", error=error) for source, error in lost.items()]
+    return [one for one in sources if one not in parts], failed
 
 
-def _journal(out: Path) -> Path:
-    """Where each record is written as soon as it is there: the file itself, or one beside it that goes when that is whole."""
-    return out if out.suffix == ".jsonl" else out.with_name(f".{out.name}.partial")
+def _closed(paths: tuple[str, ...]) -> dict[str, str]:
+    """The folders at or below `paths` that cannot be looked into, and why."""
+    faults: list[OSError] = []
+    for path in paths:
+        for _, folders, _ in os.walk(path, onerror=faults.append):
+            folders[:] = [name for name in folders if not name.startswith(".")]
+    return {
+        str(fault.filename): (fault.strerror or str(fault)).lower() for fault in faults if Path(fault.filename).is_dir()
+    }
 
 
-def _write_errors(out: Path, failed: list[Record]) -> None:
-    """What could not be read, in a file of its own; no file where everything could."""
-    path = out.with_name(f"{out.stem}.errors.jsonl")
-    if failed:
-        path.write_text("".join(map(_line, failed)), encoding="utf-8")
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _line(record: Record) -> str:
-    import msgspec
-
-    return msgspec.json.encode(record).decode() + "\n"
-
-
-def _earlier(path: Path) -> Iterator[Record]:
-    """The records of a run that was broken off; a last line that was cut is read again."""
-    import msgspec
-
-    from backstay.kits.invoices.record import Record
-
-    if not path.exists():
-        return
-    lines = path.read_bytes().splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith(b"\n")]
-    if len(whole) < len(lines):
-        path.write_bytes(b"".join(whole))
-    for number, line in enumerate(whole, 1):
-        try:
-            yield msgspec.json.decode(line, type=Record)
-        except msgspec.DecodeError as error:
-            raise click.UsageError(f"{path}:{number}: is no record of this command ({error}); use --again") from error
-
-
-def _write(path: Path, records: Iterable[Record]) -> None:
-    rows = [_row(record) for record in records]
-    if path.suffix == ".parquet":
-        from backstay.parquet import write_parquet
-
-        write_parquet(path, COLUMNS, rows)
-        return
-    text = io.StringIO()
-    sheet = csv.writer(text, lineterminator="\n")
-    sheet.writerow(COLUMNS)
-    sheet.writerows(["" if cell is None else cell for cell in row] for row in rows)
-    path.write_text(text.getvalue(), encoding="utf-8", newline="")
-
-
-def _row(record: Record) -> list[Any]:
-    import msgspec
-
-    from backstay.kits.invoices.check import amount
-
-    facts = msgspec.to_builtins(record)
-    cells = {**facts["data"], **{name: facts[name] for name in COLUMNS if name in facts}}
-    row: list[Any] = []
-    for name, kind in COLUMNS.items():
-        cell = cells.get(name)
-        if kind == "money" and amount(cell) is None:
-            cell = None  # what is no amount would spoil the column; the fields and the reasons have it
-        row.append(msgspec.json.encode(cell).decode() if kind == "json" and cell is not None else cell)
-    return row
-
-
-def _summarize(records: list[Record], out: Path | None) -> None:
-    """What came of it, on standard error: the counts, and why a person is needed."""
+def _summarize(records: list[Record], told: str) -> None:
+    """What came of it, on standard error: the counts, and why a person is needed. `told` says where it stands."""
     counts = Counter(record.decision for record in records)
-    told = ", ".join(click.style(f"{counts[name]} {name}", fg=color) for name, color in MARKS.items())
-    where = "" if out is None else f"; written to {out}"
-    click.echo(f"{len(records)} documents: {told}{where}", err=True)
+    verdicts = ", ".join(click.style(f"{counts[name]} {name}", fg=color) for name, color in MARKS.items())
+    click.echo(f"{_count(len(records))}: {verdicts}{told}", err=True)
     for record in records:
         if record.decision != "accepted":
             why = record.error or "; ".join(record.reasons)
