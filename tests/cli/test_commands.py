@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -66,16 +69,17 @@ def test_a_misspelt_command_is_answered_with_a_guess(backstay: Run) -> None:
 
 
 def test_ask_without_a_model_says_so(backstay: Run) -> None:
-    """The offline answer names what is missing and is marked as degraded."""
+    """No answer is exit code 1 and nothing on standard output; what is missing is named on standard error."""
     done = backstay("ask", "Why", "is", "the", "sky", "blue?")
-    assert done.returncode == 0
-    assert "No language model is configured" in done.stdout
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "No language model is configured" in done.stderr
     assert "degraded: no model answered" in done.stderr
 
 
 def test_ask_reads_a_pipe_and_gives_the_whole_response(backstay: Run) -> None:
     """Standard input is the question, `--json` the Response as data."""
     done = backstay("ask", "--json", stdin="hello")
+    assert done.returncode == 1
     response = json.loads(done.stdout)
     assert response["provenance"]["degraded"] is True
     assert response["provenance"]["attempts"][0]["outcome"] == "complete"
@@ -118,6 +122,49 @@ def test_doctor_finds_what_is_wrong(backstay: Run, tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "backstay.toml:2" in done.stdout
     assert "max_attempts" in done.stdout
+
+
+def test_doctor_tries_to_write_where_it_must(backstay: Run, tmp_path: Path) -> None:
+    """A place that takes no file is a fault with its remedy, for the ledger and for the limits."""
+    (tmp_path / "file").touch()
+    done = backstay("doctor", env={"XDG_DATA_HOME": str(tmp_path / "file")})
+    assert done.returncode == 1
+    lines = [line for line in done.stdout.splitlines() if line.startswith("FAULT ledger")]
+    assert ["ledger.db cannot" in lines[0], "limits.db cannot" in lines[1], len(lines)] == [True, True, 2]
+    assert all("ledger.path" in line for line in lines)
+    (tmp_path / "backstay.toml").write_text('[ledger]\npath = "ledger.db"\n')
+    assert backstay("doctor", env={"XDG_DATA_HOME": str(tmp_path / "file")}).returncode == 0
+    assert not (tmp_path / "ledger.db").exists()
+
+
+def test_doctor_says_what_answered(backstay: Run) -> None:
+    """Rules that answer in place of a model are no model that answered."""
+    done = backstay("doctor", "--ping")
+    (line,) = [line for line in done.stdout.splitlines() if " ping " in line]
+    assert line.startswith("note")
+    assert "no model answered; the offline rules did" in line
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX's")
+def test_a_command_to_copy_is_never_cut(backstay: Run) -> None:
+    """On a terminal that is too narrow for the table, each command has a line of its own."""
+    import pty
+
+    from backstay.cli.kits import KITS
+
+    ours, theirs = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "backstay", "kits"],
+        env={"PATH": os.environ["PATH"], "HOME": "/", "COLUMNS": "60"},
+        stdout=theirs,
+        timeout=60,
+        check=True,
+    )
+    os.close(theirs)
+    shown = os.read(ours, 10_000).decode()
+    os.close(ours)
+    assert done.returncode == 0
+    assert all(f"\n  {command}\r\n" in shown for _, _, command in KITS)
 
 
 def test_usage_sums_what_was_called(backstay: Run) -> None:

@@ -22,6 +22,13 @@ def test_a_model_is_found_with_its_price(backstay: Run) -> None:
     assert "genai-prices" in done.stdout
 
 
+def test_what_the_words_spell_stands_first(backstay: Run) -> None:
+    """The model itself, of its own provider, before others that serve it and others that are called alike."""
+    lines = backstay("models", "gpt-5", "mini", "--limit", "3").stdout.splitlines()
+    assert lines[1].split()[:2] == ["openai", "gpt-5-mini"]
+    assert "gpt-5-image-mini" not in lines[2]
+
+
 def test_a_long_list_is_cut_and_says_so(backstay: Run) -> None:
     """The limit counts rows; the rest is counted."""
     lines = backstay("models", "-n", "5").stdout.splitlines()

@@ -93,6 +93,18 @@ def test_versions_are_compared(own: Path) -> None:
     assert "say the same" in run("diff", "hello", "1", "1", "--folder", own).output
 
 
+def test_a_folder_without_prompts_is_not_in_order(tmp_path: Path) -> None:
+    """An empty folder, or one with files of another kind, is refused by its name; a file that cannot be read is a fault."""
+    (tmp_path / "hello.toml").write_text("x = [", encoding="utf-8")
+    (tmp_path / "README.md").write_text("No prompt.", encoding="utf-8")
+    done = run("check", tmp_path)
+    assert isinstance(done.exception, ConfigurationError)
+    assert f"{tmp_path}: there is no prompt in this folder" in str(done.exception)
+    (tmp_path / "away.md").symlink_to(tmp_path / "nowhere.md")
+    done = run("check", tmp_path)
+    assert (done.exit_code, done.stderr) == (1, "prompt file away.md: cannot be read (No such file or directory)\n")
+
+
 def test_a_folder_is_checked(own: Path) -> None:
     """Nothing wrong is exit code 0; whatever is wrong is said, all of it, with 1."""
     assert "nothing wrong" in (done := run("check", own, "--require", "hello:who,facts")).output

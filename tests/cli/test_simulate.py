@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from backstay.cli.simulate import laid_out
+from backstay.sim.view import Table
+
 from .conftest import ROOT, Run
 
 TRACE = ROOT / "examples" / "traces" / "helpdesk.csv"
@@ -63,12 +66,31 @@ def test_traffic_can_be_made_up(backstay: Run) -> None:
     assert report["failures"]["QueueFull"] > 0
 
 
+def test_shares_that_a_trace_does_not_need_are_told(backstay: Run) -> None:
+    """A trace that states its priorities keeps them, and that is said once, even of a sweep."""
+    done = backstay("simulate", "--trace", TRACE, *MODEL, "--priority", "high=2", "--sweep", "speed=1,2")
+    assert done.returncode == 0
+    assert done.stderr == "note: 300 calls of the trace state their priority; --priority is dealt to the others only\n"
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 130])
+def test_no_cell_is_broken(width: int) -> None:
+    """Where a table has no room, each row is a block of lines; every cell stands whole at every width."""
+    rows = (("high", "174 (100.0 %)", "3.34 / 7.50 / 14.7"), ("low", "49 (100.0 %)", "8.13 / 31.7 / 35.3"))
+    header = ("class", "answered", "a wait, s: p50 / p95 / p99")
+    text = laid_out(Table("Waits", header, rows), width)
+    assert all(cell in text for row in rows for cell in row)
+    assert all(len(line) <= max(width, 50) for line in text.splitlines())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         ((), "give --trace FILE or --law NAME"),
         (("--trace", "nowhere.csv", "--model", "openai:gpt-5-mini"), "nowhere.csv: cannot be read"),
-        (("--law", "poisson"), "no model to simulate"),
+        (("--law", "poisson"), "no model to simulate: name one as provider:model, with --model"),
+        (("--law", "poisson", "--model", "openai:gpt-5-mini", "--tenant", "a"), "'a': write NAME=SHARE"),
+        (("--law", "poisson", "--model", "openai:gpt-5-mini", "--tenant", "a=0.5,a=0.5"), "'a' stands twice"),
         (
             ("--law", "poisson", "--model", "openai:gpt-5-mini", "--set", "limits.tokens_per_minut=1"),
             "tokens_per_minute",

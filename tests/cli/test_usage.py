@@ -185,3 +185,16 @@ def test_charts_stand_below_the_table_and_in_the_page(backstay: Run, ledger: Pat
     assert text.count("<svg") == 2
     assert "src=" not in text
     assert '<td class="figure">' in text
+
+
+def test_a_chart_that_has_nothing_is_left_out(backstay: Run, tmp_path: Path) -> None:
+    """Answers of rules cost nothing and have no tokens: the page has the figures, and no axis without a bar."""
+    backstay("ask", "one")
+    done = backstay("usage", "--chart", "--html", "usage.html", "--svg", "usage.svg")
+    assert done.returncode == 0
+    assert "Cost by day" not in done.stdout
+    assert "nothing to draw" in done.stderr
+    text = (tmp_path / "usage.html").read_text(encoding="utf-8")
+    assert "<svg" not in text
+    assert "Cost and tokens" not in text
+    assert "Figures" in text

@@ -103,6 +103,13 @@ class WatchedDisk(Disk):
         super().replace(source, target)
 
 
+def test_a_device_is_neither_read_nor_replaced() -> None:
+    """A target that is no regular file is refused at once: /dev/full has no end to be read to."""
+    with pytest.raises(ConfigurationError, match="no regular file"):
+        save(Config(), "/dev/full")
+    assert not Path("/dev/full").is_file()
+
+
 def test_a_failed_write_leaves_the_former_file(tmp_path: Path) -> None:
     """A crash between writing and renaming costs nothing but the new text."""
     target = tmp_path / "backstay.toml"

@@ -176,6 +176,16 @@ def test_the_commands_say_what_there_is(tmp_path: Path) -> None:
     assert invoke("export", str(one)).exit_code == 2
 
 
+@pytest.mark.parametrize("tick", ["999", "-1"])
+def test_a_tick_that_is_not_there_is_told(tick: str, tmp_path: Path) -> None:
+    """Nothing shown is no answer: which ticks there are, and exit code 1."""
+    path = tmp_path / "game.jsonl"
+    game(path, ticks=3)
+    done = invoke("show", str(path), "--tick", tick)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert f"there is no tick {tick}; it has " in done.stderr
+
+
 def test_a_journal_that_is_not_whole_fails_verify(tmp_path: Path) -> None:
     """Cut: exit code 1 with a note. Changed: exit code 1 with the line that was."""
     path = tmp_path / "run.jsonl"

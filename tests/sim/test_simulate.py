@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from backstay.chart import Lines
 from backstay.config import Loaded, load
 from backstay.errors import ConfigurationError
 from backstay.ledger.memory import MemoryLedger
@@ -24,8 +25,10 @@ from backstay.sim.report import Report
 from backstay.sim.scenario import Conduct, Scenario, provider_names, read_scenario
 from backstay.sim.simulate import Options, Scene, simulate
 from backstay.sim.trace import read_trace
+from backstay.sim.view import charts, comparison, summary
 from backstay.sim.workload import Arrival, Mix, Traffic
 
+ROOT = Path(__file__).resolve().parents[2]
 MODEL = "openai:gpt-5-mini"
 WIDE: dict[str, Any] = {
     "limits.requests_per_minute": 10**6,
@@ -183,6 +186,39 @@ def test_the_gauge_counts_what_the_provider_counts() -> None:
     rule = report.limits[f"target={MODEL}/tokens_per_minute"]
     assert rule.used == sum(amount for _, amount in used(log)) == 50 * 1_100
     assert rule.peak == pytest.approx(60 * 1_100 / 10**9, rel=0.2)
+
+
+def test_what_is_refused_after_a_wait_is_counted_too() -> None:
+    """A call that leaves its place in line is refused by that limit as well as one that is sent away at once."""
+    report = simulate(
+        read_trace(ROOT / "examples" / "traces" / "helpdesk.csv"),
+        settings(limits__tokens_per_minute=200_000, limits__requests_per_minute=120),
+        options=Options(max_output_tokens=1_200),
+    )
+    assert report.failed == report.refused > 0
+    assert {name: use.refusals for name, use in report.limits.items() if use.refusals} == report.refused_by
+
+
+def test_a_cost_that_nobody_knows_is_not_zero() -> None:
+    """A model without a price: None in the report, "unknown" in every table, no bar of its cost."""
+    report = simulate(steady(5), wide(model="openai:nosuch"), scenario=QUICK)
+    assert (report.cost_nano_usd, report.cost_usd, report.unpriced) == (None, None, 5)
+    assert report.targets["openai:nosuch"].cost_nano_usd is None
+    assert dict(summary(report).rows)["cost USD"] == "unknown, 5 attempts without a price"
+    (row, _) = comparison({"a": report, "b": report}).rows
+    assert row[5] == "unknown"
+    assert [chart.title for chart in charts({"a": report, "b": report}) if "Cost" in chart.title] == []
+
+
+def test_lines_over_time_end_together() -> None:
+    """What fails early is drawn as nothing until the end, so that it does not look as if nobody had counted."""
+    early = Scenario(default=Conduct(first_token=0.5, outages=(Outage(start=0.0, end=20.0, status=503),)))
+    report = simulate(steady(600), wide(retry__max_attempts=1), scenario=early)
+    (chart,) = [one for one in charts({"": report}) if one.title == "Calls a second"]
+    assert isinstance(chart, Lines)
+    ends = {series.name: series.points[-1] for series in chart.series}
+    assert ends["failed"][1] == 0
+    assert ends["failed"][0] == pytest.approx(ends["complete"][0], rel=0.02)
 
 
 def test_how_a_429_names_its_wait_is_the_scenarios() -> None:

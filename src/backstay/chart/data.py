@@ -60,6 +60,11 @@ class Bars(msgspec.Struct, frozen=True, kw_only=True):
         if not self.labels or any(len(values) != len(self.labels) for _, values in self.series):
             raise ValueError(f"the chart {self.title!r} needs a label for each value of each series")
 
+    @property
+    def is_empty(self) -> bool:
+        """True where no bar has a height: there is nothing to see."""
+        return not any(value for _, values in self.series for value in values)
+
 
 Chart: TypeAlias = Lines | Bars
 

@@ -6,7 +6,9 @@ command, the configuration or the input was wrong and nothing was done; 130 inte
 
 from __future__ import annotations
 
+import codecs
 import importlib
+import io
 import os
 import sys
 
@@ -86,10 +88,27 @@ def lowered(error: click.ClickException) -> str:
     return text[:1].lower() + text[1:]
 
 
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    """The letters that cannot be encoded as \\uXXXX, so that JSON stays JSON."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{high:02x}{low:02x}" for high, low in zip(units[::2], units[1::2], strict=True)), error.end
+
+
+def _escape_what_the_output_lacks() -> None:
+    """A letter that the output's encoding lacks (a terminal of ASCII, say) is written as JSON escapes it, and ends nothing."""
+    codecs.register_error("backstay.escape", _escaped)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backstay.escape")
+
+
 def main() -> None:
     """Run the command line; turn errors into one clear line and an exit code."""
     from backstay.errors import ConfigurationError, LLMError
 
+    _escape_what_the_output_lacks()
     try:
         code = cli.main(prog_name="backstay", standalone_mode=False)
     except click.exceptions.Abort:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING, Final
 
 import click
 import msgspec
 
 from backstay.cli import FAILED
+
+if TYPE_CHECKING:
+    from backstay.sync import Streaming
+    from backstay.types import Response
+
+NO_ANSWER: Final = "explain"
+"""The name of the offline rule that has no answer and says how to get one."""
 
 
 @click.command()
@@ -29,7 +37,8 @@ def command(
 ) -> None:
     """Ask a model PROMPT (or what standard input holds) and print the answer as it arrives.
 
-    What the answer cost, which model gave it and whether it is degraded is said on standard error.
+    What the answer cost, which model gave it and whether it is degraded is said on standard error. Exit codes: 0 answered; 1 no
+    answer, as where no model is configured (then standard output is empty); 2 a wrong setting.
     """
     from backstay.config import load
     from backstay.sync import Client
@@ -43,23 +52,42 @@ def command(
         if as_json:
             response = client.generate(question, task="ask", **given)  # type: ignore[arg-type]
             click.echo(msgspec.json.format(msgspec.json.encode(response), indent=2).decode())
-            return
-        with client.stream(question, task="ask", **given) as answer:  # type: ignore[arg-type]
-            for text in answer.texts():
-                click.echo(text, nl=False)
-                sys.stdout.flush()
-            click.echo()
-            response = answer.response()
-    click.echo(summary(response), err=True)
-    if response.finish_reason in ("content_filter", "refusal", "error"):
+        else:
+            with client.stream(question, task="ask", **given) as answer:  # type: ignore[arg-type]
+                response = _printed(answer)
+            click.echo(summary(response), err=True)
+    if _is_none(response) or response.finish_reason in ("content_filter", "refusal", "error"):
         sys.exit(FAILED)
 
 
-def summary(response: object) -> str:
-    """One line on how an answer came about."""
-    from backstay.types import Response
+def _printed(answer: Streaming) -> Response:
+    """Print the answer as it arrives; that there is none is no answer, so it goes to standard error."""
+    from backstay.event import Started, TextDelta
 
-    assert isinstance(response, Response)
+    is_held, held = False, ""
+    for event in answer:
+        if isinstance(event, Started):
+            is_held = event.model == NO_ANSWER  # a model could be called so: who spoke is known at the end
+        elif isinstance(event, TextDelta) and is_held:
+            held += event.text
+        elif isinstance(event, TextDelta):
+            click.echo(event.text, nl=False)
+            sys.stdout.flush()
+    response = answer.response()
+    if _is_none(response):
+        click.echo(held, err=True)
+    else:
+        click.echo(held)
+    return response
+
+
+def _is_none(response: Response) -> bool:
+    """True where the last of the offline rules spoke: the one that says that there is no answer."""
+    return response.provenance.degraded and response.provenance.rule == NO_ANSWER
+
+
+def summary(response: Response) -> str:
+    """One line on how an answer came about."""
     usage, cost = response.usage, response.cost
     facts = [
         response.provenance.target or "unknown target",

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from backstay.cli.choice import OutputFile
+
 METHODS = ("auto", "isotonic", "platt", "beta", "temperature", "histogram", "identity")
 FOLDS = 5
 
@@ -19,12 +21,10 @@ FOLDS = 5
 @click.option(
     "-o",
     "--out",
-    type=click.Path(dir_okay=False),
+    type=OutputFile(is_replaced=True),
     help="Write the calibration here; by default LABELS.calibration.json.",
 )
-@click.option(
-    "-p", "--plot", type=click.Path(dir_okay=False), help="Draw the reliability diagram: a .svg or .png file."
-)
+@click.option("-p", "--plot", type=OutputFile(), help="Draw the reliability diagram: a .svg or .png file.")
 @click.option(
     "--max-error",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),

@@ -17,10 +17,14 @@ from backstay.config import Loaded, load
 
 
 class OutputFile(click.Path):
-    """A file to write, refused before any work is done where the folder that it goes into is not there."""
+    """A file to write, refused before any work is done where the folder that it goes into is not there.
 
-    def __init__(self) -> None:
+    One that `is_replaced` as a whole must be a regular file where it exists: a device would be read without end, or be gone.
+    """
+
+    def __init__(self, *, is_replaced: bool = False) -> None:
         super().__init__(dir_okay=False, writable=True)
+        self._is_replaced = is_replaced
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = os.fspath(super().convert(value, param, ctx))
@@ -30,6 +34,8 @@ class OutputFile(click.Path):
             self.fail(
                 f"there is no folder {str(folder)!r} to write {Path(path).name!r} into; make it first", param, ctx
             )
+        if self._is_replaced and Path(path).exists() and not Path(path).is_file():
+            self.fail(f"{path!r} is no regular file, and nothing else is replaced: choose another name", param, ctx)
         return path
 
 

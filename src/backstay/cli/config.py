@@ -15,6 +15,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 import msgspec
 
+from backstay.cli.choice import OutputFile
 from backstay.cli.group import Group
 from backstay.config import Loaded, Row, load, verify
 from backstay.config import explain as explain_settings
@@ -81,9 +82,9 @@ def check(path: Path | None, given: tuple[str, ...], as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("target", metavar="PATH", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("target", metavar="PATH", type=OutputFile(is_replaced=True))
 @_sources
-def save(target: Path, path: Path | None, given: tuple[str, ...]) -> None:
+def save(target: str, path: Path | None, given: tuple[str, ...]) -> None:
     """Write the settings in effect to PATH: what differs from the defaults, references instead of keys."""
     loaded = _load(path, given, as_json=False)
     try:

@@ -6,7 +6,9 @@ import asyncio
 import importlib.util
 import sqlite3
 import sys
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, TypeAlias
 
 import click
@@ -116,6 +118,10 @@ def _ledger(loaded: Loaded) -> Iterator[Finding]:
     from backstay.ledger.sqlite import read_rows
     from backstay.usage import ledger_path
 
+    faults = [fault for fault in map(_unwritable, _files(loaded)) if fault]
+    if faults:
+        yield from (Finding("fault", "ledger", fault) for fault in faults)
+        return
     if loaded.config.ledger.mode == "off":
         yield Finding("note", "ledger", "off: nothing is written down")
         return
@@ -131,6 +137,34 @@ def _ledger(loaded: Loaded) -> Iterator[Finding]:
     yield Finding("ok", "ledger", str(path))
     if unknown:
         yield Finding("note", "ledger", f"{unknown} attempt(s) of processes that died stand at their estimate")
+
+
+def _files(loaded: Loaded) -> Iterator[Path]:
+    """Where the ledger and the limits go, as far as they are files."""
+    from backstay.usage import ledger_path
+
+    settings, ledger = loaded.config.stores, loaded.config.ledger
+    is_file = ledger.mode != "off" and ledger.store == "sqlite"
+    if is_file:
+        yield ledger_path(loaded)
+    if settings.limits == "sqlite" or (settings.limits == "auto" and is_file):
+        yield Path(settings.path).expanduser() if settings.path else ledger_path(loaded).with_name("limits.db")
+
+
+def _unwritable(path: Path) -> str:
+    """Why the file cannot be written, and what to do; empty where it can. Tried, because permissions alone do not tell."""
+    folder = next(one for one in path.absolute().parents if one.exists())
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            """SQLite puts files of its own beside its database, so the folder must take some."""
+        if path.exists():
+            path.open("r+b").close()
+    except OSError as error:
+        return (
+            f"{path} cannot be written ({error.strerror}): let this user write there, or name another place "
+            "(ledger.path and stores.path, or XDG_DATA_HOME)"
+        )
+    return ""
 
 
 async def reach(loaded: Loaded, *, ping: bool) -> list[Finding]:
@@ -164,4 +198,8 @@ async def _ping(loaded: Loaded) -> Finding:
     except LLMError as error:
         return Finding("fault", "ping", f"{loaded.model}: {type(error).__name__}: {error}")
     said = " ".join(response.text.split())[:60]
-    return Finding("ok", "ping", f"{loaded.model} answered in {response.latency or 0:.2f} s: {said!r}")
+    about = response.provenance
+    if about.degraded and (about.target or "").startswith("offline:"):
+        text = f"no model answered; the offline rules did ({about.target}): see model and keys above"
+        return Finding("note" if loaded.model.startswith("offline:") else "fault", "ping", text)
+    return Finding("ok", "ping", f"{about.target or loaded.model} answered in {response.latency or 0:.2f} s: {said!r}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from typing import Final
 
 import click
 import msgspec
 
-from backstay.cli.table import print_table
+from backstay.cli.table import columns, lay_out, print_table
 
 KITS: Final = (
     (
@@ -31,4 +33,10 @@ def command(is_json: bool) -> None:
         rows = [dict(zip(("kit", "what", "try"), kit, strict=True)) for kit in KITS]
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2).decode())
         return
-    print_table(("kit", "what", "try it"), KITS)
+    header = ("kit", "what", "try it")
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    if width is None or max(map(columns, lay_out(header, KITS))) <= width:
+        print_table(header, KITS)
+        return
+    for name, what, command in KITS:  # a command is there to be copied, so it is never cut
+        click.echo(f"{click.style(name, bold=True)}: {what}\n  {command}")

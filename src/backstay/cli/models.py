@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -13,6 +13,7 @@ from backstay.catalog import Catalog, Model
 from backstay.catalog.model import Rate
 from backstay.cli import FAILED
 from backstay.cli.table import print_table
+from backstay.codecs.registry import providers
 from backstay.config import load
 
 PRICES = ("input", "output", "cache_read")
@@ -38,9 +39,12 @@ ABILITIES = {
 @click.option("--json", "as_json", is_flag=True, help="Print all that is known as JSON.")
 @click.option("--config", "config_path", type=click.Path(dir_okay=False), help="The settings file to read.")
 def command(words: tuple[str, ...], limit: int, as_json: bool, config_path: str | None) -> None:
-    """Models whose provider, id or name holds all WORDS: limits, abilities and prices in US dollars per million tokens."""
+    """Models whose provider, id or name holds all WORDS: limits, abilities and prices in US dollars per million tokens.
+
+    The model that WORDS spell stands first, and providers that can be asked by name stand before others.
+    """
     catalog = Catalog.load(load(config_path).config.catalog.path)
-    found = list(catalog.search(" ".join(words)))
+    found = sorted(catalog.search(" ".join(words)), key=_nearness(words))
     if not found:
         click.echo(
             f"no model matches {' '.join(words)!r}; prices of your own go into a file named by catalog.path", err=True
@@ -57,6 +61,18 @@ def command(words: tuple[str, ...], limit: int, as_json: bool, config_path: str 
         click.echo(f"from {'; '.join(catalog.sources)}")
         if len(found) > limit:
             click.echo(f"{len(found) - limit:,} more: --limit")
+
+
+def _nearness(words: Sequence[str]) -> Callable[[Model], tuple[bool, int]]:
+    """A key to sort by: what is spelt by the words first, then by the providers in the order of the registry."""
+    places = {row.name: place for place, row in enumerate(providers())}
+    spelt = "-".join(" ".join(words).lower().replace(":", " ").split())
+
+    def key(model: Model) -> tuple[bool, int]:
+        is_spelt = spelt in (model.id.lower(), f"{model.provider}-{model.id}".lower())
+        return not is_spelt, places.get(model.provider, len(places))
+
+    return key
 
 
 def _show(models: Iterable[Model]) -> None:

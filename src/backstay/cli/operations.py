@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,28 @@ if TYPE_CHECKING:
     from backstay.kits.operations.loop import Round
 
 POLICIES = ("predictive", "thresholds", "reactive", "static")
+DAY_MINUTES = 1440.0
+"""The longest made-up trace: its arrivals, 30 a second, are held in memory, 90 MB for a day."""
+
+
+class Amount(click.types.FloatParamType):
+    """A finite number above 0 (or 0, where `is_zero_good`), at most `most`. click's FloatRange lets nan through."""
+
+    def __init__(self, *, most: float = math.inf, is_zero_good: bool = False) -> None:
+        self._most = most
+        self._is_zero_good = is_zero_good
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        is_enough = number >= 0 if self._is_zero_good else number > 0
+        if not (is_enough and number <= self._most and math.isfinite(number)):
+            least = "0 or more" if self._is_zero_good else "above 0"
+            most = f", at most {self._most:g}" if self._most < math.inf else ""
+            self.fail(f"{value!r}: must be a number {least}{most}", param, ctx)
+        return number
 
 
 @click.group(cls=Group)
@@ -41,12 +64,22 @@ def simulated(function: Any) -> Any:
                 metavar="FILE",
                 help="Seconds between arrivals, one a line; several follow each other. A made-up trace without it.",
             ),
-            click.option("--minutes", type=float, default=90.0, show_default=True, help="Length of a made-up trace."),
+            click.option(
+                "--minutes",
+                type=Amount(most=DAY_MINUTES),
+                default=90.0,
+                show_default=True,
+                help="Length of a made-up trace: a day, 1440, at most.",
+            ),
             click.option("--servers", type=click.IntRange(1), default=3, show_default=True, help="Servers at most."),
             click.option(
-                "--boot-delay", type=float, default=60.0, show_default=True, help="Seconds that a server boots."
+                "--boot-delay",
+                type=Amount(is_zero_good=True),
+                default=60.0,
+                show_default=True,
+                help="Seconds that a server boots.",
             ),
-            click.option("--period", type=float, help="Seconds between rounds: 60, or 10 where time is real."),
+            click.option("--period", type=Amount(), help="Seconds between rounds: 60, or 10 where time is real."),
             click.option("--seed", type=int, default=1, show_default=True, help="Decides all draws of the simulation."),
         )
     ):
@@ -76,7 +109,11 @@ def simulated(function: Any) -> Any:
     help="Of a model: in one answer, as an agent with tools, or as an agent where the system is not healthy.",
 )
 @click.option(
-    "--patience", type=float, default=1.0, show_default=True, help="Times the time-outs of a model: 10 for a slow one."
+    "--patience",
+    type=Amount(),
+    default=1.0,
+    show_default=True,
+    help="Times the time-outs of a model: 10 for a slow one.",
 )
 @click.option("--rounds", type=click.IntRange(1), help="End after so many rounds.")
 @click.option("--dry-run", is_flag=True, help="Validate, and carry out nothing.")
@@ -114,8 +151,8 @@ def run(**options: Any) -> None:
 @click.argument("trace", type=click.Path(dir_okay=False))
 @click.option("--policy", type=click.Choice(POLICIES), help="Decide by another policy than was recorded.")
 @click.option("--servers", type=click.IntRange(1), default=3, show_default=True, help="Servers at most, as in the run.")
-@click.option("--boot-delay", type=float, default=60.0, show_default=True, help="As in the run.")
-@click.option("--period", type=float, default=60.0, show_default=True, help="As in the run.")
+@click.option("--boot-delay", type=Amount(is_zero_good=True), default=60.0, show_default=True, help="As in the run.")
+@click.option("--period", type=Amount(), default=60.0, show_default=True, help="As in the run.")
 def replay_command(trace: str, policy: str | None, servers: int, boot_delay: float, period: float) -> None:
     """Make the decisions of a recorded run again, from its states alone, and show where they differ.
 
@@ -196,7 +233,7 @@ def _searched(data: Path, split: str) -> None:
 @command.command()
 @simulated
 @click.option("--port", type=int, default=4242, show_default=True)
-@click.option("--speed", type=float, default=1.0, show_default=True, help="Seconds of the tier in a real one.")
+@click.option("--speed", type=Amount(), default=1.0, show_default=True, help="Seconds of the tier in a real one.")
 def serve(**options: Any) -> None:
     """Serve the simulated tier over SWIM's protocol, on loopback, until its trace ends."""
     asyncio.run(_serve(options))

@@ -14,6 +14,7 @@ from backstay.cli.group import Group
 from backstay.cli.table import print_table
 from backstay.errors import ConfigurationError
 from backstay.prompts import PromptLibrary, Rendered, Template
+from backstay.prompts.library import prompt_files
 from backstay.tokens import upper_bound
 
 folders = click.option(
@@ -124,6 +125,9 @@ def check(folders: tuple[str, ...], required: tuple[str, ...], flows: tuple[str,
     """Read the prompts in FOLDERS beside the shipped ones, and say everything that is wrong with them."""
     from backstay.prompts.flow import load_flow
 
+    for folder in folders:
+        if not prompt_files(folder):
+            raise ConfigurationError(f"{folder}: there is no prompt in this folder; a prompt is a file NAME.md in it")
     try:
         library = PromptLibrary(*folders)
         faults = library.faults()

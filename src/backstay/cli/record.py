@@ -14,6 +14,7 @@ from typing import Any, Protocol, TextIO
 
 import msgspec
 
+from backstay.cli.table import visible
 from backstay.extract.extraction import Extraction
 from backstay.extract.schema import leaves
 
@@ -103,7 +104,11 @@ class JsonWriter(GatheringWriter):
 
 
 class CsvWriter(GatheringWriter):
-    """One row per document: source, status, then the leaves of `data` and the confidence of each."""
+    """One row per document: source, status, then the leaves of `data` and the confidence of each.
+
+    Cells are what was read, letter by letter: no apostrophe is put before =, +, - or @, because -12.50 and +49 40 123 are values
+    and a program reads them. Whoever opens the file in a spreadsheet imports the columns as text.
+    """
 
     def write(self, out: TextIO, extractions: Sequence[Extraction]) -> None:
         rows = [dict(leaves(extraction.data)) for extraction in extractions]
@@ -137,7 +142,7 @@ def _card(extraction: Extraction) -> Any:
     from rich.text import Text
 
     title = f"{extraction.source}  [{extraction.status}]  {extraction.provenance.target or ''}"
-    table = Table(title=Text(title), title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
+    table = Table(title=Text(visible(title)), title_justify="left", title_style="bold", show_edge=False, pad_edge=False)
     table.add_column("field", no_wrap=True)
     table.add_column("value", overflow="fold", ratio=1)
     table.add_column("sure", justify="right")
@@ -148,10 +153,11 @@ def _card(extraction: Extraction) -> Any:
         sure = "" if field is None else f"{field.confidence:.0%}"
         style = "" if field is None or field.confidence >= 0.9 else ("yellow" if field.confidence >= 0.75 else "red")
         mark = "" if field is None or field.grounded else " (not in the document)"
-        table.add_row(path, Text(f"{_cell(value)}{mark}"), Text(sure, style=style))
+        shown = "\n".join(visible(line) for line in _cell(value).split("\n"))
+        table.add_row(Text(visible(path)), Text(f"{shown}{mark}"), Text(sure, style=style))
     missing = [path for path, value in leaves(extraction.data) if value in (None, [], {})]
     if missing:
-        table.add_row("", Text(f"not found: {', '.join(missing)}", style="dim"), "")
+        table.add_row("", Text(f"not found: {visible(', '.join(missing))}", style="dim"), "")
     return table
 
 

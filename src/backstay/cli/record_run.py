@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
+from backstay.cli.choice import OutputFile
 from backstay.errors import ConfigurationError
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.option(
-    "--journal", required=True, type=click.Path(dir_okay=False), help="The file to write, .jsonl or .jsonl.zst."
+    "--journal", required=True, type=OutputFile(is_replaced=True), help="The file to write, .jsonl or .jsonl.zst."
 )
 @click.option("--overwrite", is_flag=True, help="Replace a journal that is there.")
 @click.argument("program", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -33,8 +34,10 @@ def command(journal: str, overwrite: bool, program: tuple[str, ...]) -> None:
 
 
 def started(program: tuple[str, ...], settings: dict[str, str]) -> int:
-    """The exit code of `program`, run with `settings` in its environment. Raises ConfigurationError where it cannot start."""
+    """The exit code of `program`, run with `settings` in its environment; 128 and the signal where one ended it, as a shell
+    says it. Raises ConfigurationError where it cannot start."""
     try:
-        return subprocess.run(list(program), env={**os.environ, **settings}, check=False).returncode
+        code = subprocess.run(list(program), env={**os.environ, **settings}, check=False).returncode
     except OSError as error:
         raise ConfigurationError(f"{program[0]}: cannot be started: {error.strerror}") from error
+    return code if code >= 0 else 128 - code

@@ -13,6 +13,7 @@ from backstay.cli.group import Group
 from backstay.cli.table import print_table
 from backstay.errors import ConfigurationError
 from backstay.replay.compare import compare
+from backstay.replay.entry import Tick
 from backstay.replay.fault import JournalDamaged
 from backstay.replay.listing import listing
 from backstay.replay.reading import JournalFile, Source
@@ -87,8 +88,15 @@ def _row(line: Line) -> list[str]:
 @click.option("--tick", type=int, help="Only this tick.")
 def show(journal: str, tick: int | None) -> None:
     """The run as one line an entry: ticks, questions with their answers, tools, draws, states."""
-    for line in listing(opened(journal), tick=tick):
+    recorded, is_empty = opened(journal), True
+    for line in listing(recorded, tick=tick):
         click.echo(line)
+        is_empty = False
+    if tick is not None and is_empty:
+        ticks = [entry.tick for entry in recorded.entries if isinstance(entry, Tick)]
+        there = f"it has {min(ticks)} to {max(ticks)}" if ticks else "it has none"
+        click.echo(f"{journal}: there is no tick {tick}; {there}", err=True)
+        sys.exit(FAILED)
 
 
 @command.command()

@@ -5,9 +5,11 @@ Nothing is sent and no key is needed. One seed is one result: the same command p
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 import re
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -80,7 +82,12 @@ def command(**options: Any) -> None:
 
     from backstay.sim.view import charts, to_page
 
-    cases = {name: _run(name, given, options) for name, given in _cases(options["sweep"])}
+    stated: dict[str, int] = {}
+    cases = {name: _run(name, given, options, stated) for name, given in _cases(options["sweep"])}
+    for name, count in stated.items():
+        click.echo(
+            f"note: {count:,} calls of the trace state their {name}; --{name} is dealt to the others only", err=True
+        )
     if options["is_json"]:
         value = cases if options["sweep"] else next(iter(cases.values()))
         click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
@@ -109,12 +116,13 @@ def _cases(sweeps: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
         yield ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in chosen), dict(chosen)
 
 
-def _run(name: str, swept: dict[str, str], options: dict[str, Any]) -> Report:
+def _run(name: str, swept: dict[str, str], options: dict[str, Any], stated: dict[str, int]) -> Report:
     from backstay.sim.simulate import Options, simulate
 
     speed = _speed(swept.pop(SPEED, options["speed"]))
     loaded = _settings(swept, options)
-    arrivals, start = _traffic(options, speed)
+    stated.clear()  # each run of a sweep reads the same traffic
+    arrivals, start = _traffic(options, speed, stated)
     how = Options(
         is_stream=not options["whole"],
         max_output_tokens=options["max_output"],
@@ -159,8 +167,8 @@ def _scenario(options: dict[str, Any]) -> Scenario:
     return scenario
 
 
-def _traffic(options: dict[str, Any], speed: float) -> tuple[Iterator[Arrival], float]:
-    """The calls, and the time of day at which they begin."""
+def _traffic(options: dict[str, Any], speed: float, stated: dict[str, int]) -> tuple[Iterator[Arrival], float]:
+    """The calls, and the time of day at which they begin. `stated` is counted up while they are read."""
     from backstay.sim.law import lognormal
     from backstay.sim.trace import NOON, read_trace, time_of_day
     from backstay.sim.workload import Mix, Traffic, faster
@@ -187,8 +195,18 @@ def _traffic(options: dict[str, Any], speed: float) -> tuple[Iterator[Arrival], 
         start = _clock(options["start"])
     shares: dict[str, Any] = {name: _shares(name, options[name]) for name in ("priority", "tenant", "task")}
     mix = Mix(**shares, repeats=options["repeats"])
-    dealt = mix.deal(faster(itertools.islice(arrivals, options["calls"]), speed), options["seed"])
+    taken = faster(itertools.islice(arrivals, options["calls"]), speed)
+    dealt = mix.deal(_counted(taken, [name for name, given in shares.items() if given], stated), options["seed"])
     return dealt, start
+
+
+def _counted(arrivals: Iterator[Arrival], names: Sequence[str], stated: dict[str, int]) -> Iterator[Arrival]:
+    """The arrivals; `stated` counts those that say themselves what shares were given for."""
+    for arrival in arrivals:
+        for name in names:
+            if getattr(arrival, name) is not None:
+                stated[name] = stated.get(name, 0) + 1
+        yield arrival
 
 
 def _clock(text: str) -> float:
@@ -202,11 +220,15 @@ def _shares(name: str, text: str | None) -> dict[str, float]:
     """ "a=1,b=3" as shares; nothing for None."""
     shares: dict[str, float] = {}
     for item in (text or "").split(",") if text else ():
-        word, _, value = item.partition("=")
+        word, _, value = (part.strip() for part in item.partition("="))
         try:
-            shares[word.strip()] = float(value or 1)
+            share = float(value)
         except ValueError as error:
             raise click.BadParameter(f"{item!r}: write NAME=SHARE", param_hint=f"--{name}") from error
+        if not word or word in shares:
+            wrong = f"{word!r} stands twice" if word else f"{item!r}: write NAME=SHARE"
+            raise click.BadParameter(wrong, param_hint=f"--{name}")
+        shares[word] = share
     return shares
 
 
@@ -236,11 +258,19 @@ class Watch:
 
 def _show(one: Table) -> None:
     """A table on the terminal, fitted to it; whole, and without spaces at the ends of lines, where the output is piped."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 240
+    click.echo(laid_out(one, width))
+
+
+def laid_out(one: Table, width: int) -> str:
+    """The table as text; where a cell would have to be broken, a block of lines for each row."""
+    if len(one.header) > 2 and _least(one) > width:
+        return _blocks(one)
     from rich import box
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    console = Console(width=None if sys.stdout.isatty() else 240, highlight=False, markup=False)
+    console = Console(width=width, highlight=False, markup=False, file=io.StringIO())
     shown = RichTable(title=one.name, title_justify="left", box=box.SIMPLE_HEAD, title_style="bold", pad_edge=False)
     for name in one.header:
         shown.add_column(name, justify="right" if name in one.figures else "left", overflow="fold")
@@ -248,4 +278,22 @@ def _show(one: Table) -> None:
         shown.add_row(*row)
     with console.capture() as capture:
         console.print(shown)
-    click.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _least(one: Table) -> int:
+    """How wide the table is where only headers are broken, and those between words."""
+    least = 1 + 3 * len(one.header)  # what the form puts around and between columns
+    for column, name in enumerate(one.header):
+        least += max(*map(len, name.split()), *(len(row[column]) for row in one.rows))
+    return least
+
+
+def _blocks(one: Table) -> str:
+    """Each row as its first cell, and below it the others with their names."""
+    wide = max(map(len, one.header[1:]))
+    lines = [one.name]
+    for first, *cells in one.rows:
+        lines += ["", f" {one.header[0]} {first}"]
+        lines += [f"   {name:<{wide}}  {cell}" for name, cell in zip(one.header[1:], cells, strict=True)]
+    return "\n".join([*lines, ""])

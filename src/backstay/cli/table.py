@@ -6,6 +6,7 @@ said; then the widest text column gives way, with an ellipsis. A figure is never
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import unicodedata
@@ -16,6 +17,8 @@ import click
 GAP = "  "
 LEAST = 8
 """A text column is not made narrower than this."""
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 READABLE = 20
 """A text column that would become narrower than this is given the room of a spare column."""
@@ -53,7 +56,7 @@ def left_out_of(
     """The columns of `spare` that must go, so that each text column has its width, or a readable part of it."""
     if width is None:
         return []
-    widths = dict(zip(header, _widths([header, *rows]), strict=True))
+    widths = dict(zip(header, _widths([header, *([visible(text) for text in row] for row in rows)]), strict=True))
     wanted = {name: wide if name in figures else min(wide, READABLE) for name, wide in widths.items()}
     gone: list[str] = []
     for name in spare:
@@ -68,7 +71,7 @@ def lay_out(
     header: Sequence[str], rows: Sequence[Sequence[str]], *, figures: Sequence[str] = (), width: int | None = None
 ) -> list[str]:
     """The lines of the table, the header first; at most `width` columns wide where the figures leave room."""
-    cells = [list(header), *(list(row) for row in rows)]
+    cells = [list(header), *([visible(text) for text in row] for row in rows)]
     widths = _widths(cells)
     is_figure = [name in figures for name in header]
     if width is not None:
@@ -91,6 +94,11 @@ def _narrow(widths: list[int], is_figure: Sequence[bool], room: int) -> None:
         if not wide:
             return
         widths[max(wide, key=widths.__getitem__)] -= 1
+
+
+def visible(text: str) -> str:
+    """`text` with its control characters (C0, DEL and C1) as escapes: a document's words move no cursor and set no colour."""
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
 def columns(text: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from backstay.chart import Section, page, table, to_text
+from backstay.chart import Bars, Section, page, table, to_text
 from backstay.cli.choice import OutputFile
 from backstay.cli.picture import picture_options, write_pictures
 from backstay.cli.table import print_table
@@ -59,14 +59,14 @@ def command(**options: Any) -> None:
         Path(options["html"]).write_text(to_html(lines, total, by), encoding="utf-8")
         click.echo(f"the page was written to {options['html']}", err=True)
     if options["svg"] or options["png"]:
-        write_pictures(charts(lines, by) if lines else (), svg=options["svg"], png=options["png"])
+        write_pictures(_drawn(lines, by), svg=options["svg"], png=options["png"])
     if options["format_"] == "json":
         click.echo(to_json(lines))
     elif options["format_"] == "csv":
         click.echo(to_csv(lines, by), nl=False)
     else:
         show(lines, total, by)
-        for chart in charts(lines, by) if options["chart"] else ():
+        for chart in _drawn(lines, by) if options["chart"] else ():
             width = shutil.get_terminal_size((80, 24)).columns
             click.echo("\n" + to_text(chart, width=min(width, 100)))
 
@@ -97,8 +97,14 @@ def to_html(lines: Sequence[Line], total: Line, by: Sequence[str]) -> str:
     if not lines:
         return page("Usage", (), note=NOTHING)
     figures = Section(heading="Figures", html=table([*by, *FIGURES], _rows(lines, total, by), figures=FIGURES))
-    pictures = Section(heading="Cost and tokens", charts=charts(lines, by))
-    return page("Usage", (pictures, figures), note="; ".join(_remarks(total)))
+    drawn = _drawn(lines, by)
+    pictures = (Section(heading="Cost and tokens", charts=drawn),) if drawn else ()
+    return page("Usage", (*pictures, figures), note="; ".join(_remarks(total)))
+
+
+def _drawn(lines: Sequence[Line], by: Sequence[str]) -> tuple[Bars, ...]:
+    """The charts in which there is something: of answers at no cost there is no chart of costs."""
+    return tuple(chart for chart in charts(lines, by) if not chart.is_empty) if lines else ()
 
 
 def _rows(lines: Sequence[Line], total: Line, by: Sequence[str]) -> list[list[str]]:

@@ -54,9 +54,16 @@ def save(config: Config, path: str | Path, *, disk: Disk = DISK) -> Saved:
         del config  # a traceback with locals must not show what was refused
         raise ConfigurationError(*faults)
     target = Path(path).expanduser().resolve()
+    _refuse_what_is_no_place(target)
     backup = _back_up(target, disk)
     _write(target, render(config).encode(), disk)
     return Saved(path=target, backup=backup)
+
+
+def _refuse_what_is_no_place(target: Path) -> None:
+    """A device or a pipe is no settings file: read, it may never end; renamed over, it is gone."""
+    if target.exists() and not target.is_file():
+        raise ConfigurationError(f"{target}: is no regular file, and nothing else is replaced: choose another name")
 
 
 def config_faults(config: Config) -> list[str]:

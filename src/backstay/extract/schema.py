@@ -14,7 +14,6 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 
 from backstay.errors import ConfigurationError
@@ -108,9 +107,11 @@ def _plain(name: str) -> str:
 
 def checked(schema: Schema) -> Schema:
     """`schema` itself, when it is a valid JSON Schema of an object with properties; ConfigurationError otherwise."""
+    from backstay.recover.validator import make_validator
+
     try:
-        jsonschema_rs.validator_for(schema.schema)
-    except (jsonschema_rs.ValidationError, ValueError) as error:
+        make_validator(schema.schema)
+    except ValueError as error:
         raise ConfigurationError(f"schema {schema.name!r}: is no valid JSON Schema: {error}") from error
     if not resolve(schema.schema, schema.schema).get("properties"):
         raise ConfigurationError(f"schema {schema.name!r}: needs an object with properties at its top")

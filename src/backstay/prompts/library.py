@@ -76,8 +76,7 @@ class PromptLibrary:
             if not path.is_dir():
                 faults.append(f"{path}: is no folder")
                 continue
-            files = [file for file in sorted(path.glob("*.md")) if file.name.lower() != "readme.md"]
-            _load(files, self._shelf, faults, layer=layer)
+            _load(prompt_files(path), self._shelf, faults, layer=layer)
         if faults:
             raise ConfigurationError(*faults)
         self._in_code = len(folders) + 1
@@ -168,6 +167,15 @@ def _shipped_files() -> Iterator[File]:
     yield from sorted((one for one in folder.iterdir() if one.name.endswith(".md")), key=lambda one: one.name)
 
 
+def prompt_files(folder: str | Path) -> list[Path]:
+    """The files of `folder` that hold prompts, by name. Raises ConfigurationError where it cannot be listed."""
+    try:
+        found = sorted(one for one in Path(folder).iterdir() if one.suffix == ".md" and one.name.lower() != "readme.md")
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: cannot be read ({error.strerror})") from error
+    return found
+
+
 def _load(files: Iterable[File], shelf: Shelf, faults: list[str], *, layer: int) -> None:
     seen: dict[tuple[str, str], str] = {}
     for file in files:
@@ -177,6 +185,8 @@ def _load(files: Iterable[File], shelf: Shelf, faults: list[str], *, layer: int)
             faults += error.faults
         except UnicodeDecodeError as error:
             faults.append(f"prompt file {file.name}: is not UTF-8: {error}")
+        except OSError as error:
+            faults.append(f"prompt file {file.name}: cannot be read ({error.strerror})")
         else:
             name, version = template.name, template.version
             if (first := seen.setdefault((name, version), file.name)) != file.name:
@@ -230,14 +240,13 @@ def _schema(text: str, source: str) -> dict[str, Any]:
 
 
 def _schema_fault(schema: dict[str, Any]) -> str:
-    """Why `schema` is no JSON Schema (draft 2020-12); empty where it is one."""
-    import jsonschema_rs
+    """Why `schema` is no JSON Schema (of the draft it names, else 2020-12); empty where it is one."""
+    from backstay.recover.validator import make_validator
 
     try:
-        jsonschema_rs.meta.validate(schema)
-        jsonschema_rs.Draft202012Validator(schema)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
-        return str(error).partition("\n")[0]
+        make_validator(schema)
+    except ValueError as error:
+        return str(error)
     return ""
 
 

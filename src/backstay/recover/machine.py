@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -109,7 +110,8 @@ def _scalar(match: re.Match[str], kind: int, first: int, log: Log) -> Any:
     if kind == 1:
         return int(raw)
     if kind == 2:
-        return float(raw)
+        number = float(raw)
+        return raw if math.isinf(number) else number
     if kind == 0:
         log.add("quote_style", match.start(first) - 1)
         return raw

@@ -1,10 +1,12 @@
 """Number forms beyond JSON's: `+5`, `.5`, `5.`, `1_000`, `0x1F`, and a number the end of the input cut short.
 
-What could be read two ways stays text: leading zeros (`0123` is a code, an octal or a slip), `1/3`, `1.2.3`, `10-20`.
+What could be read two ways stays text: leading zeros (`0123` is a code, an octal or a slip), `1/3`, `1.2.3`, `10-20`. So does
+what a float cannot hold (`1e400`).
 """
 
 from __future__ import annotations
 
+import math
 import re
 
 STRICT = re.compile(r"-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
@@ -21,7 +23,7 @@ def read_number(token: str) -> int | float | None:
         return None
     strict = STRICT.fullmatch(token)
     if strict is not None:
-        return int(token) if strict.lastindex is None else float(token)
+        return int(token) if strict.lastindex is None else _finite(token)
     hexadecimal = HEX.fullmatch(token)
     if hexadecimal is not None:
         return int(hexadecimal[1] + hexadecimal[2], 16)
@@ -30,7 +32,13 @@ def read_number(token: str) -> int | float | None:
     if LOOSE.fullmatch(token) is None:
         return None
     token = re.sub(r"[eE][+-]?$", "", token)
-    return float(token) if "." in token or "e" in token or "E" in token else int(token)
+    return _finite(token) if "." in token or "e" in token or "E" in token else int(token)
+
+
+def _finite(token: str) -> float | None:
+    """The float of `token`; None beyond the range of a float (`1e400`), because infinity is not what was written."""
+    number = float(token)
+    return None if math.isinf(number) else number
 
 
 def read_cut_number(token: str) -> int | float | None:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, get_args, get_origin
 
-import jsonschema_rs
 import msgspec
 
 from backstay.recover.outcome import Fault
+from backstay.recover.validator import make_validator
 
 REMEDY = "ask the model again with this message"
 
@@ -26,8 +26,8 @@ class Target:
         self.schema = schema
         self._make = make
         try:
-            self._validator = jsonschema_rs.validator_for(schema if isinstance(schema, bool) else dict(schema))
-        except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError) as error:
+            self._validator = make_validator(schema)
+        except ValueError as error:
             raise ValueError(f"the schema is not valid JSON Schema: {error}") from error
 
     def check(self, value: Any) -> tuple[Fault, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from backstay.ports import Clock
-from backstay.stores.limit import Alert, Answer, Claim, Granted, LimitStore, Refused, Rule, Standing
+from backstay.stores.limit import SLACK_US, Alert, Answer, Claim, Granted, LimitStore, Refused, Rule, Standing, Waiting
 from backstay.stores.period import Period, period_at
 
 OPEN_WINDOWS: Final = 64
@@ -103,11 +103,19 @@ class Gauge:
             lease.windows = [self._use(entry.rule).take(entry.amount, now, wall) for entry in lease.claim.entries]
         elif isinstance(answer, Refused) and answer.reason != "gone":
             del self._leases[lease.claim.lease_id]
-            use = next((self._use(entry.rule) for entry in lease.claim.entries if entry.rule.key == answer.rule), None)
-            if use is not None:
-                use.refusals += 1
-                use.refused_at = now if use.refused_at is None else use.refused_at
+            self._refused(lease, answer.rule, now)
+        elif isinstance(answer, Waiting) and lease.windows is None:
+            left = lease.at + lease.claim.max_wait + SLACK_US / 1e6 - now
+            if left <= 0 or answer.wait > left:  # then whoever asks gives up its place in line: `acquire` of the layers
+                del self._leases[lease.claim.lease_id]
+                self._refused(lease, answer.rule, now)
         return answer
+
+    def _refused(self, lease: _Lease, rule: str, now: float) -> None:
+        use = next((self._use(entry.rule) for entry in lease.claim.entries if entry.rule.key == rule), None)
+        if use is not None:
+            use.refusals += 1
+            use.refused_at = now if use.refused_at is None else use.refused_at
 
     def _use(self, rule: Rule) -> Use:
         use = self.uses.get(rule.key)

@@ -35,22 +35,23 @@ class Class(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TargetReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One target's attempts as they were booked. `cost_nano_usd` includes `estimated_nano_usd`; `unpriced` have no price."""
+    """One target's attempts as they were booked. `cost_nano_usd` includes `estimated_nano_usd`; `unpriced` have no
+    price, and where nothing else has one the cost is None: unknown."""
 
     attempts: int
     complete: int
     errors: dict[str, int]
     input_tokens: int
     output_tokens: int
-    cost_nano_usd: int
+    cost_nano_usd: int | None
     estimated_nano_usd: int
     unpriced: int
 
 
 class Utilisation(msgspec.Struct, frozen=True, kw_only=True):
     """How much of one limit was used. `mean` and `peak` are shares: over the whole time, and in the fullest window, period or
-    instant (above 1 within a burst). `refusals`: claims that it sent away at once; the first one after `first_refusal`
-    seconds."""
+    instant (above 1 within a burst). `refusals`: claims that it sent away, at once or after a wait in line; the first one after
+    `first_refusal` seconds."""
 
     dimension: str
     capacity: int
@@ -72,7 +73,8 @@ class Over(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """What came of the traffic. `seconds`: from the first call to the last one's end; `traffic_seconds`: to the last arrival.
 
-    `failures` by kind (refusals of our own layers among them: `refused`), `refused_by` by the rule of a limit that said no.
+    `failed` are all calls without an answer, those that our own layers refused (`refused`) among them; `failures` by kind,
+    `refused_by` by the rule of a limit that said no. `cost_nano_usd` is None where no attempt that was made has a price.
     `rate_limited`: attempts that a provider answered with 429. `goodput` in answers a second, `token_goodput` in output tokens.
     `budget_end`: seconds after which a budget first refused a call.
     """
@@ -93,7 +95,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     rate_limited: int
     failures: dict[str, int]
     refused_by: dict[str, int]
-    cost_nano_usd: int
+    cost_nano_usd: int | None
     estimated_nano_usd: int
     saved_nano_usd: int
     unpriced: int
@@ -110,9 +112,9 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     over_time: dict[str, Over]
 
     @property
-    def cost_usd(self) -> float:
-        """The money in US dollars, for people."""
-        return self.cost_nano_usd / 1e9
+    def cost_usd(self) -> float | None:
+        """The money in US dollars, for people; None where it is unknown."""
+        return None if self.cost_nano_usd is None else self.cost_nano_usd / 1e9
 
 
 class Line:
@@ -224,7 +226,10 @@ def make_report(
         rate_limited=sum(target.errors.get("RateLimited", 0) for target in targets.values()),
         failures=dict(sorted(calls.failures.items())),
         refused_by=dict(sorted(calls.refused_by.items())),
-        cost_nano_usd=sum(target.cost_nano_usd for target in targets.values()),
+        cost_nano_usd=_known(
+            sum(target.cost_nano_usd or 0 for target in targets.values()),
+            sum(target.unpriced for target in targets.values()),
+        ),
         estimated_nano_usd=sum(target.estimated_nano_usd for target in targets.values()),
         saved_nano_usd=book.saved,
         unpriced=sum(target.unpriced for target in targets.values()),
@@ -254,10 +259,15 @@ def _target(sums: TargetSums) -> TargetReport:
         errors=errors,
         input_tokens=sums.input_tokens,
         output_tokens=sums.output_tokens,
-        cost_nano_usd=sums.cost,
+        cost_nano_usd=_known(sums.cost, sums.unpriced),
         estimated_nano_usd=sums.estimated,
         unpriced=sums.unpriced,
     )
+
+
+def _known(cost: int, unpriced: int) -> int | None:
+    """The cost; None where all that there is has no price, because unknown is not zero."""
+    return None if unpriced and not cost else cost
 
 
 def _fullest(uses: Mapping[str, Use]) -> list[Use]:

@@ -111,7 +111,7 @@ def simulate(
     """
     if loaded.model.startswith("offline:"):
         raise ConfigurationError(
-            "no model to simulate: set `model` to provider:model (`--set model=openai:gpt-5-mini`)"
+            "no model to simulate: name one as provider:model, with --model openai:gpt-5-mini or `model` in the settings"
         )
     options = options or Options()
 

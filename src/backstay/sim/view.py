@@ -54,8 +54,10 @@ def of(part: int, whole: int) -> str:
     return f"{part:,} ({share(part / whole)})" if whole and part else f"{part:,}"
 
 
-def usd(nano: int) -> str:
-    """Money with four digits at least, exact to the nano-dollar in the JSON."""
+def usd(nano: int | None) -> str:
+    """Money with four digits at least, exact to the nano-dollar in the JSON; what is unknown is said to be."""
+    if nano is None:
+        return "unknown"
     value = nano / 1e9
     return f"{value:,.2f}" if value >= 100 else f"{value:,.4f}"
 
@@ -69,8 +71,11 @@ def _facts(report: Report) -> Iterator[tuple[str, str]]:
     calls = report.calls
     yield "calls", f"{calls:,} in {_span(report.traffic_seconds)}"
     yield "answered", of(report.complete, calls)
-    yield "refused by our layers", of(report.refused, calls)
-    yield "failed otherwise", of(report.failed - report.refused, calls)
+    yield "failed", of(report.failed, calls)
+    yield (
+        "refused by our layers",
+        of(report.refused, calls) + (" of the calls, among the failed" if report.refused else ""),
+    )
     if report.degraded:
         yield "degraded (of the answers)", of(report.degraded, report.complete)
     if report.cached or report.joined:
@@ -196,7 +201,8 @@ def _over_time(report: Report) -> Iterator[Lines | Bars]:
     over = report.over_time
     rates = [(name, over[name]) for name in ("arrived", "complete", "failed") if name in over]
     if rates:
-        drawn = [(name, _coarse(one)) for name, one in rates]
+        end = max(len(one.values) * one.width for _, one in rates)
+        drawn = [(name, _coarse(_until(end, one))) for name, one in rates]
         series = tuple(Series(name=name, points=_points(one, 1 / one.width), is_step=True) for name, one in drawn)
         yield Lines(title="Calls a second", series=series, x_label="seconds", y_label="calls/s")
     if "usd" in over:
@@ -209,6 +215,12 @@ def _over_time(report: Report) -> Iterator[Lines | Bars]:
         yield Lines(title="Money spent, USD", series=(line,), x_label="seconds", y_label="USD", marks=marks)
     if len(report.classes) > 0 and any(one.complete for one in report.classes.values()):
         yield _latencies({name: one.latency for name, one in report.classes.items()}, "by class")
+
+
+def _until(end: float, one: Over) -> Over:
+    """`one`, with nothing in it from its last event on until `end`."""
+    lacking = max(0, round(end / one.width) - len(one.values))
+    return Over(width=one.width, values=one.values + (0.0,) * lacking)
 
 
 def _coarse(one: Over) -> Over:
@@ -238,8 +250,10 @@ def _compared(cases: Cases) -> Iterator[Lines | Bars]:
     )
     yield Bars(title="Calls answered and refused, per cent", labels=labels, series=shares, y_label="%")
     yield _latencies({name: report.latency for name, report in cases.items()}, "by case")
-    money = (("USD", tuple(one.cost_nano_usd / 1e9 for one in reports)),)
-    yield Bars(title="Cost, USD", labels=labels, series=money, y_label="USD")
+    costs = tuple(one.cost_usd for one in reports)
+    known = tuple(cost for cost in costs if cost is not None)
+    if any(known) and len(known) == len(costs):  # a bar of height 0 would say that what is unknown costs nothing
+        yield Bars(title="Cost, USD", labels=labels, series=(("USD", known),), y_label="USD")
 
 
 def to_page(cases: Cases, *, note: str = "") -> str:

@@ -12,10 +12,10 @@ import difflib
 from collections.abc import Mapping
 from typing import Any, Final
 
-import jsonschema_rs
 import msgspec
 
 from backstay.recover import Coercion, Status, align, parse
+from backstay.recover.validator import make_validator
 
 REFUSED: Final = {
     "empty_list": "required and missing",
@@ -53,7 +53,7 @@ class ArgumentCheck:
         self._required = frozenset(parameters.get("required", ()))
         self._definitions = {word: parameters[word] for word in ("$defs", "definitions") if word in parameters}
         self._loose = without_defaults(parameters)
-        self._validator = jsonschema_rs.validator_for(dict(parameters))
+        self._validator = make_validator(parameters)
 
     def __call__(self, arguments: Any) -> Checked:
         """`arguments` (an object, or a model's text of one) checked."""
@@ -79,7 +79,7 @@ class ArgumentCheck:
             name
             for name, value in arguments.items()
             if value is None and name not in self._required and name in self._properties
-            if not jsonschema_rs.is_valid({**self._definitions, **_as_schema(self._properties[name])}, None)
+            if not make_validator({**self._definitions, **_as_schema(self._properties[name])}).is_valid(None)
         }
         if not absent:
             return arguments, ()

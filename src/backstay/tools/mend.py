@@ -11,9 +11,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-import jsonschema_rs
-
 from backstay.errors import ConfigurationError
+from backstay.recover.validator import make_validator
 
 TYPES: Final = {
     "dict": "object", "map": "object", "hashmap": "object", "struct": "object", "record": "object",
@@ -56,8 +55,8 @@ def mend_schema(parameters: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[st
         raise ConfigurationError(f"the parameters of a tool are an object, not {schema['type']!r}")
     schema.setdefault("properties", {})
     try:
-        jsonschema_rs.validator_for(schema)
-    except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
+        make_validator(schema)
+    except ValueError as error:
         raise ConfigurationError(f"the parameters of a tool are no valid JSON Schema: {error}") from error
     return schema, tuple(notes)
 
