@@ -31,7 +31,9 @@ CORPUS = Path(os.environ.get("BACKSTAY_CORPUS", Path(__file__).resolve().parents
 
 def pytest_configure(config: pytest.Config) -> None:
     """Commands that a test starts find an empty home: they read nobody's settings, and write to nobody's ledger."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background, and the tests' programs inherit it
+    if (
+        signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    ):  # as in a shell's background, and the tests' programs inherit it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     home = config.stash[HOME] = tempfile.TemporaryDirectory(prefix="backstay-home-", ignore_cleanup_errors=True)
     for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME"):
