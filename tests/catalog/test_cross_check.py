@@ -16,6 +16,8 @@ from genai_prices.types import ClauseEquals, ModelInfo, TieredPrices
 from backstay.catalog import Catalog, Model, price
 from backstay.types import Usage
 
+pytestmark = pytest.mark.slow
+
 THEIR_PROVIDERS = {provider.id: provider for provider in providers}
 BATCH = {"processing": "batch"}
 NAMES = {"reasoning_tokens": "output_reasoning_tokens"}

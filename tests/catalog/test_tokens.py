@@ -28,6 +28,8 @@ from backstay.types import (
     user,
 )
 
+pytestmark = pytest.mark.slow
+
 DRAW = random.Random(7)
 SAMPLES = {
     "prose": "The committee declined the request, because the certificate had expired in the meantime. " * 40,

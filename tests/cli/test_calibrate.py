@@ -10,6 +10,8 @@ import pytest
 
 from .conftest import Run
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("numpy")
 
 

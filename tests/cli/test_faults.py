@@ -11,6 +11,8 @@ import pytest
 
 from .conftest import Run
 
+pytestmark = pytest.mark.slow
+
 LAW = ("simulate", "--law", "poisson", "--duration", "60", "--model", "openai:gpt-5-mini")
 
 

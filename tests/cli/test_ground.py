@@ -9,6 +9,8 @@ import pytest
 
 from .conftest import Run
 
+pytestmark = pytest.mark.slow
+
 SOURCE = "Invoice R-1042 of 2026-04-03 from Acme Ltd, total 80.00, due within 30 days.\n"
 
 

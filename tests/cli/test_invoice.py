@@ -12,6 +12,8 @@ import pytest
 
 from .conftest import ROOT, Run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:

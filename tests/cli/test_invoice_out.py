@@ -22,6 +22,7 @@ from backstay.kits.invoices.record import Record, Verdict
 
 from .conftest import ROOT, Run
 
+pytestmark = pytest.mark.slow
 DINER = ROOT / "examples" / "receipts" / "us-diner.txt"
 NAMES = ("de-druckerei.txt", "uk-joinery.txt")
 
@@ -31,6 +32,7 @@ import os, signal, sys
 from pathlib import Path
 from backstay.cli.invoice_out import opened
 from backstay.kits.invoices.record import Record
+
 with opened(Path(sys.argv[1])) as output:
     output.add(Record(source="a.txt", decision="accepted"), "2")
     os.kill(os.getpid(), signal.SIGKILL)

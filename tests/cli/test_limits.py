@@ -21,6 +21,8 @@ from backstay.transport.script import Answer
 
 from .conftest import Run
 
+pytestmark = pytest.mark.slow
+
 GOOD = Answer(
     body=fault.chat_answer("Hello", usage={"prompt_tokens": 1000, "completion_tokens": 200, "total_tokens": 1200})
 )

@@ -12,6 +12,8 @@ from backstay.sim.view import Table
 
 from .conftest import ROOT, Run
 
+pytestmark = pytest.mark.slow
+
 TRACE = ROOT / "examples" / "traces" / "helpdesk.csv"
 MODEL = ("--model", "openai:gpt-5-mini", "--max-output", "1200", "--calls", "300")
 

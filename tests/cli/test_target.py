@@ -12,6 +12,8 @@ from backstay.cli.table import lay_out
 
 from .conftest import Run
 
+pytestmark = pytest.mark.slow
+
 LABELS = "confidence,correct\n" + "0.9,1\n0.4,0\n" * 10
 RECEIPT = "Harbour \x1b[31mCafe\x1b[0m\n1 Quay Street\nInvoice 7\nDate: 2024-05-06\nCoffee 3.50\nTotal EUR 3.50\n"
 

@@ -19,6 +19,8 @@ from backstay.ledger.sqlite import SQLiteLedger
 
 from .conftest import Run
 
+pytestmark = pytest.mark.slow
+
 NOON = 1_795_003_200 * 10**9
 """18 November 2026, 12:00 UTC."""
 

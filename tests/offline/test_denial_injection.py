@@ -12,6 +12,8 @@ from backstay.offline.denial_code import find_codes
 from backstay.offline.denial_layout import Letter
 from backstay.offline.finding import Findings
 
+pytestmark = pytest.mark.slow
+
 LETTERS = Path(__file__).resolve().parents[2] / "examples" / "letters"
 SAMPLES = {path.stem: path.read_text(encoding="utf-8") for path in sorted(LETTERS.glob("*.txt"))}
 CLOSED = [name for name, text in SAMPLES.items() if Letter(text + "\n\nA last line.").afterword is not None]

@@ -20,6 +20,8 @@ from backstay.recover.validator import make_validator
 from backstay.tools.check import ArgumentCheck
 from backstay.tools.mend import mend_schema
 
+pytestmark = pytest.mark.slow
+
 
 class Listener:
     """A server on loopback that notes what it is asked for."""

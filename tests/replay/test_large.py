@@ -27,6 +27,8 @@ from backstay.replay.writer import Writer
 from backstay.service import Call
 from backstay.types import Metadata, Request, Response, Text, Usage, user
 
+pytestmark = pytest.mark.slow
+
 
 def frame(tick: int, words: str) -> Iterable[Entry]:
     """One tick: two calls that overlap, a draw and a state."""
